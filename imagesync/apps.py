@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class ImageSyncConfig(AppConfig):
+    """Registers the system checks. Never imports boto3: every ``manage.py`` call would pay for it."""
+
+    name = "imagesync"
+    verbose_name = _("Images and S3")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from imagesync import checks  # noqa: F401 - registers itself

@@ -1,0 +1,115 @@
+"""Canaries: records last seen present, looked at before everything else.
+
+If they are all gone, the store was emptied or is the wrong one, and that is said before a million
+records are called missing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from imagesync.conf import app_settings
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.trust import Trust, canary_failure, collapse
+from imagesync.core.verdicts import Verdict
+from imagesync.models import Audit
+from imagesync.records import Record, Scope, Source, Target, ordered_records
+from imagesync.records.stream import base_rows
+from imagesync.storage.probe import look, look_all
+
+
+class Reservoir:
+    """A uniform sample of the records that were seen present, of bounded size (Vitter's algorithm R)."""
+
+    def __init__(self, size: int, *, seed: int, kept: list[list[str]]) -> None:
+        self.size = size
+        self.kept = list(kept)
+        self._seen = len(self.kept)
+        self._random = random.Random(seed)  # noqa: S311 - a sample, not a secret
+
+    def offer(self, record: Record) -> None:
+        self._seen += 1
+        entry = [record.target.label, str(record.pk), record.key]
+        if len(self.kept) < self.size:
+            self.kept.append(entry)
+        elif (place := self._random.randrange(self._seen)) < self.size:
+            self.kept[place] = entry
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the canaries say about the store."""
+
+    trust: Trust
+    reasons: list[Diagnosis] = field(default_factory=list)
+
+
+def look_at_canaries(
+    audit: Audit, source: Source, *, versioning: str, heartbeat: Callable[[], None]
+) -> Sighting:
+    """Look at up to ``IMAGESYNC["CANARIES"]`` records last seen present in this store."""
+    canaries = _canaries(audit, source, app_settings().canaries)
+    wanted = ((record, record.key, None) for record in canaries)
+    verdicts = [
+        (record, seen)
+        for record, seen in look_all(
+            source.store,
+            wanted,
+            how=look,
+            versioning=versioning,
+            workers=source.workers,
+            heartbeat=heartbeat,
+        )
+    ]
+    failed = [seen for _record, seen in verdicts if not seen.verdict.is_known]
+    if failed:
+        return Sighting(Trust.UNTRUSTWORTHY, [canary_failure(len(failed), len(verdicts), failed[0])])
+    if verdicts and all(seen.verdict is Verdict.MISSING for _record, seen in verdicts):
+        return Sighting(Trust.DEGRADED, [collapse(len(verdicts), source.store.identity.bucket)])
+    return Sighting(Trust.TRUSTWORTHY)
+
+
+def _canaries(audit: Audit, source: Source, size: int) -> list[Record]:
+    found: dict[str, Record] = {}
+    for record in (*_from_last_audit(audit, source), *_from_marks(source, size)):
+        if len(found) == size:
+            break
+        if record.exact:
+            found.setdefault(record.label, record)
+    return list(found.values())
+
+
+def _from_last_audit(audit: Audit, source: Source) -> Iterator[Record]:
+    """Those that the last believed audit drew, as far as their records still name the same key."""
+    last = (
+        Audit.objects.filter(fingerprint=audit.fingerprint, state=Audit.State.FINISHED, pk__lt=audit.pk)
+        .exclude(trust=Audit.Trust.UNTRUSTWORTHY)
+        .exclude(canaries=[])
+        .first()
+    )
+    drawn = {(label.rpartition(".")[0], pk): key for label, pk, key in last.canaries} if last else {}
+    if drawn:
+        records = ordered_records(source, Scope(ids=tuple(sorted(drawn))))
+        yield from (
+            one for one in records if drawn.get((one.target.model._meta.label, str(one.pk))) == one.key
+        )
+
+
+def _from_marks(source: Source, size: int) -> Iterator[Record]:
+    """Those whose row says that they were seen present, in this store or before stores were noted."""
+    for target in source.targets:
+        if target.remembers:
+            pks = _marked_present(target, source, size)
+            ids = tuple((target.model._meta.label, str(pk)) for pk in pks)
+            records = ordered_records(source, Scope(ids=ids)) if ids else ()
+            yield from (record for record in records if record.target is target)
+
+
+def _marked_present(target: Target, source: Source, size: int) -> list[Any]:
+    rows = base_rows(target.model).filter(
+        verdict=Verdict.PRESENT, store__in=("", source.store.identity.fingerprint)
+    )
+    return list(rows.order_by("-pk").values_list("pk", flat=True)[:size])

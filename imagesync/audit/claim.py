@@ -1,0 +1,126 @@
+"""One audit of a store and scope at a time: who may start, and who may take over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from imagesync.core.strategy import choose_strategy
+from imagesync.exceptions import AlreadyRunning, InvalidRequest, NothingMatches
+from imagesync.models import Audit, AuditRange
+from imagesync.models.leases import LEASE, new_owner
+from imagesync.records import Scope, Source
+from imagesync.records.stream import draw_sample
+
+
+def open_audit(
+    source: Source,
+    scope: Scope,
+    *,
+    strategy: str = "auto",
+    marks: bool = True,
+    started_by: str = "",
+    user: Any = None,
+) -> Audit:
+    """Start an audit: a row in state ``running`` whose lease is ours, with its ranges.
+
+    An audit of the same store and scope whose lease ran out becomes ``interrupted`` (resumable). Raises
+    AlreadyRunning when one is under way, InvalidRequest for an unknown strategy.
+    """
+    chosen = choose_strategy(strategy, names_single_records=scope.is_explicit)
+    if scope.adopt:
+        _refuse_unknown_adoption(source, scope)
+    identity = source.store.identity
+    _retire_dead(identity.fingerprint, scope)
+    if scope.sample:
+        scope = Scope(ids=draw_sample(source, scope.sample), sample=scope.sample, fields=scope.fields)
+    try:
+        with transaction.atomic():
+            audit = Audit.objects.create(
+                **identity.to_dict(),
+                scope=scope.to_dict(),
+                scope_key=scope.hash,
+                full_scope=scope.is_full,
+                strategy=chosen.name,
+                strategy_reason=chosen.reason,
+                marks=marks,
+                started_by=started_by,
+                user=user,
+                lease_owner=new_owner(),
+                lease_until=timezone.now() + LEASE,
+            )
+            AuditRange.objects.create(audit=audit)
+    except IntegrityError as error:
+        running = _running(identity.fingerprint, scope)
+        if running is None:
+            raise
+        raise AlreadyRunning(_busy(running)) from error
+    return audit
+
+
+def resume_audit(audit: Audit, source: Source) -> Audit:
+    """Take an interrupted audit over. Raises AlreadyRunning when it is under way, InvalidRequest when
+    the settings now point at another store."""
+    identity = source.store.identity
+    if identity.fingerprint != audit.fingerprint:
+        raise InvalidRequest(
+            f"Audit {audit.pk} looked at bucket {audit.bucket!r} (store {audit.fingerprint}), the settings name "
+            f"{identity.bucket!r} (store {identity.fingerprint}). Start a new audit instead."
+        )
+    try:
+        taken = audit.take_lease(states=(Audit.State.INTERRUPTED,))
+    except IntegrityError as error:  # the same scope is being audited anew
+        running = _running(audit.fingerprint, Scope.from_dict(audit.scope))
+        raise AlreadyRunning(_busy(running or audit)) from error
+    if not taken:
+        audit.refresh_from_db()
+        raise AlreadyRunning(_busy(audit))
+    return audit
+
+
+def interrupted_audit(source: Source, scope: Scope) -> Audit | None:
+    """The newest audit of this store and scope, if it was interrupted (or its process died)."""
+    same = Audit.objects.filter(fingerprint=source.store.identity.fingerprint, scope_key=scope.hash)
+    newest = same.order_by("-pk").first()
+    if newest is None or newest.complete or newest.lease_is_alive:
+        return None
+    return newest
+
+
+def _running(fingerprint: str, scope: Scope) -> Audit | None:
+    return Audit.objects.filter(
+        fingerprint=fingerprint, scope_key=scope.hash, state=Audit.State.RUNNING
+    ).first()
+
+
+def _retire_dead(fingerprint: str, scope: Scope) -> None:
+    Audit.objects.filter(
+        fingerprint=fingerprint,
+        scope_key=scope.hash,
+        state=Audit.State.RUNNING,
+        lease_until__lt=timezone.now(),
+    ).update(state=Audit.State.INTERRUPTED, lease_owner="", lease_until=None)
+    running = _running(fingerprint, scope)
+    if running is not None:
+        raise AlreadyRunning(_busy(running))
+
+
+def _busy(audit: Audit) -> str:
+    if audit.complete:
+        return f"Audit {audit.pk} is finished already."
+    until = f"{audit.lease_until:%H:%M:%S} UTC" if audit.lease_until else "now"
+    return (
+        f"Audit {audit.pk} of bucket {audit.bucket!r} is running since {audit.started_at:%Y-%m-%d %H:%M:%S} UTC "
+        f"(started by {audit.started_by or 'somebody'}). If its process died, it can be resumed after {until}."
+    )
+
+
+def _refuse_unknown_adoption(source: Source, scope: Scope) -> None:
+    remembering = [target for target in source.targets if target.remembers]
+    for fingerprint in scope.adopt:
+        if not any(target.model._base_manager.filter(store=fingerprint).exists() for target in remembering):
+            raise NothingMatches(
+                f"--adopt {fingerprint}: no record was last seen in a store of that fingerprint."
+            )

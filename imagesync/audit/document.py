@@ -1,0 +1,83 @@
+"""An audit as a document: the JSON contract ``imagesync.audit/1``, and what the other formats show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from imagesync.models import Audit, Finding, Purge
+from imagesync.records.findings import findings_of
+
+SCHEMA = "imagesync.audit/1"
+CHUNK = 2000
+
+
+def audit_document(audit: Audit) -> dict[str, Any]:
+    """Everything but the findings, which ``finding_rows`` streams."""
+    return {
+        "schema": SCHEMA,
+        "audit": audit.pk,
+        "started_at": _instant(audit.started_at),
+        "finished_at": _instant(audit.finished_at),
+        "complete": audit.complete,
+        "scope": audit.scope,
+        "trust": audit.trust,
+        "reasons": audit.reasons,
+        "store": audit.store_document,
+        "strategy": audit.strategy,
+        "strategy_reason": audit.strategy_reason,
+        "requests": audit.requests,
+        "counts": audit.counts,
+        "unreferenced": audit.unreferenced,
+        "versioning": audit.versioning,
+        "marks": audit.marks,
+        "cleanup": [_purge_summary(purge) for purge in _purges_since_the_audit_before(audit)],
+    }
+
+
+def finding_rows(audit: Audit) -> Iterator[dict[str, Any]]:
+    """The audit's findings in key order, as the contract's ``findings`` entries, in flat memory."""
+    for finding in findings_of(audit).select_related("content_type").iterator(chunk_size=CHUNK):
+        yield finding_row(finding)
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    return {
+        "record": finding.record_label,
+        "field": finding.field,
+        "key": finding.key,
+        "verdict": finding.verdict,
+        "reason": finding.reason,
+        "since": _instant(finding.opened_at),
+        "evidence": finding.last_evidence,
+    }
+
+
+def _purges_since_the_audit_before(audit: Audit) -> Iterator[Purge]:
+    """What was done about the audit's findings, and about those of the one before it."""
+    before = Audit.objects.filter(fingerprint=audit.fingerprint, full_scope=True, pk__lt=audit.pk).first()
+    audits = [audit.pk, before.pk] if before else [audit.pk]
+    yield from Purge.objects.filter(audit__in=audits).exclude(started_at=None).order_by("pk")
+
+
+def _purge_summary(purge: Purge) -> dict[str, Any]:
+    counts = purge.counts
+    gone = counts.get("deleted", 0)
+    before = purge.audit.counts.get("records", 0) if purge.audit else 0
+    return {
+        "purge": purge.pk,
+        "audit": purge.audit_id,
+        "state": purge.state,
+        "deleted": gone,
+        "cleared": counts.get("cleared", 0),
+        "kept": counts.get("kept", 0),
+        "by": purge.user.get_username() if purge.user else purge.planned_by,
+        "at": _instant(purge.finished_at),
+        "before": before,
+        "after": before - gone,
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None

@@ -1,0 +1,181 @@
+"""Every setting of imagesync, with its type, its default and one sentence.
+
+``IMAGESYNC = {...}`` in Django's settings, read when asked, so that ``override_settings`` simply works.
+Region, bucket, endpoint and credentials are django-storages' and are set nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from difflib import get_close_matches
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+POLICIES = ("delete", "clear", "report")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(value: str | timedelta) -> timedelta:
+    """``"90s"``, ``"30m"``, ``"24h"``, ``"7d"``, ``"2w"`` or a timedelta. Raises ValueError."""
+    if isinstance(value, timedelta):
+        duration = value
+    else:
+        matched = (
+            re.fullmatch(r"(\d{1,9})\s*([smhdw])", value.strip().lower()) if isinstance(value, str) else None
+        )
+        if matched is None:
+            raise ValueError(
+                f'{value!r} is not a duration: write a number and a unit, such as "90s", "30m", "24h" or "7d"'
+            )
+        duration = timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+    if duration < timedelta(0):
+        raise ValueError(f"{value!r} is not a duration: it is negative")
+    return duration
+
+
+def parse_ratio(value: str | float) -> float:
+    """A number from 0 to 1, or a percentage such as ``"10%"``. Raises ValueError."""
+    try:
+        text = str(value).strip()
+        ratio = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:  # also refuses nan
+        raise ValueError(f'{value!r} is not a ratio: write a number from 0 to 1, such as 0.1, or "10%"')
+    return ratio
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    fields: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    """What may be done about an orphan: ``"app.Model.field"`` to ``"delete"``, ``"clear"`` or
+    ``"report"``, or to ``{"policy": ..., "age_field": ...}``. Other FileFields on S3 are reported."""
+
+    max_purge_ratio: float = 0.1
+    """The part of the audited records that one purge may take, cascaded rows counted too."""
+
+    max_purge_free: int = 100
+    """Up to this many records go whatever the ratio, but never more than half of the audited ones."""
+
+    grace_period: timedelta = timedelta(hours=1)
+    """A record younger than this is never purged: its upload may be on the way."""
+
+    audit_max_age: timedelta = timedelta(hours=24)
+    """An audit older than this feeds no purge: the world has moved on."""
+
+    ripen: timedelta = timedelta(hours=24)
+    """Unattended purges need two audits at least this far apart that both say missing."""
+
+    canaries: int = 20
+    """How many records last seen present are looked at before everything else."""
+
+    workers: int = 8
+    """How many requests to S3 are under way at once."""
+
+    batch_size: int = 1000
+    """How many records are judged and written at a time."""
+
+    connect_timeout: float = 5.0
+    """Seconds to wait for a connection to S3."""
+
+    read_timeout: float = 20.0
+    """Seconds to wait for an answer of S3."""
+
+    max_attempts: int = 4
+    """How often one request is sent before its failure counts, the first time included."""
+
+    client_factory: str = ""
+    """Dotted path of a callable ``(storage, config) -> boto3 client``, for read-only credentials."""
+
+    blocking_receivers: tuple[str, ...] = ()
+    """Dotted paths of signal receivers whose presence on a model keeps its records from a purge."""
+
+
+DEFAULTS = AppSettings()
+SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
+
+_DURATIONS = {"grace_period", "audit_max_age", "ripen"}
+
+
+def problems() -> list[tuple[str, str]]:
+    """What is wrong with ``IMAGESYNC``: (fact, hint) pairs, empty when all is well."""
+    return _read()[1]
+
+
+def app_settings() -> AppSettings:
+    """The settings as they are now. Raises ImproperlyConfigured with every problem in one sentence."""
+    values, found = _read()
+    if found:
+        raise ImproperlyConfigured(" ".join(f"{fact} {hint}".strip() for fact, hint in found))
+    return AppSettings(**values)
+
+
+def _read() -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    given = getattr(settings, "IMAGESYNC", {})
+    if not isinstance(given, Mapping):
+        return {}, [(f"IMAGESYNC is a {type(given).__name__}.", "Make it a dictionary.")]
+    values: dict[str, Any] = {}
+    found: list[tuple[str, str]] = []
+    for name, value in given.items():
+        if name not in SETTING_NAMES:
+            found.append((f"IMAGESYNC[{name!r}] is not a setting.", _did_you_mean(str(name))))
+            continue
+        attribute = SETTING_NAMES[name]
+        try:
+            values[attribute] = _parse(attribute, value)
+        except (ValueError, TypeError) as error:
+            found.append((f"IMAGESYNC[{name!r}]: {error}.", ""))
+    return values, found
+
+
+def _did_you_mean(name: str) -> str:
+    close = get_close_matches(name.upper(), SETTING_NAMES, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"The settings are: {', '.join(sorted(SETTING_NAMES))}."
+
+
+def _parse(attribute: str, value: Any) -> Any:
+    if attribute in _DURATIONS:
+        return parse_duration(value)
+    if attribute == "max_purge_ratio":
+        return parse_ratio(value)
+    if attribute == "fields":
+        return _parse_fields(value)
+    if attribute == "blocking_receivers":
+        if isinstance(value, str) or not all(isinstance(one, str) for one in value):
+            raise ValueError("a list of dotted paths is expected")
+        return tuple(value)
+    if attribute == "client_factory":
+        if not isinstance(value, str):
+            raise ValueError("a dotted path is expected")
+        return value
+    default = getattr(DEFAULTS, attribute)
+    if isinstance(value, bool) or not isinstance(value, int if isinstance(default, int) else (int, float)):
+        raise ValueError(f"{value!r} is not a number")
+    least = 0 if attribute in ("max_purge_free", "canaries") else 1 if isinstance(default, int) else 0.001
+    if value < least:
+        raise ValueError(f"{value!r} is less than {least}")
+    return value
+
+
+def _parse_fields(value: Any) -> dict[str, str | Mapping[str, str]]:
+    if not isinstance(value, Mapping):
+        raise ValueError('a dictionary of "app.Model.field" to a policy is expected')
+    for label, entry in value.items():
+        if not isinstance(label, str) or label.count(".") != 2:
+            raise ValueError(f'{label!r} is not of the form "app.Model.field"')
+        policy = entry.get("policy") if isinstance(entry, Mapping) else entry
+        if policy not in POLICIES:
+            raise ValueError(
+                f"the policy of {label!r} is {policy!r}; it must be one of {', '.join(POLICIES)}"
+            )
+        if isinstance(entry, Mapping) and set(entry) - {"policy", "age_field"}:
+            raise ValueError(f"{label!r} knows only 'policy' and 'age_field'")
+    return dict(value)

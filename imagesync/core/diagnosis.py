@@ -1,0 +1,204 @@
+"""What was seen -> what to tell people: an id, a fact, and the exact thing to change.
+
+Ids are stable: tests, documentation (docs/diagnoses.md) and scripts use them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from imagesync.core.classify import failure_reason
+from imagesync.core.verdicts import Evidence, Reason
+
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    id: str
+    fact: str
+    """One sentence with the names and numbers in it."""
+    hint: str
+    """What to change, as it would be typed."""
+
+    def to_dict(self) -> dict[str, str]:
+        return {"id": self.id, "fact": self.fact, "hint": self.hint}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The store as a diagnosis names it."""
+
+    alias: str
+    bucket: str
+    region: str
+    endpoint: str
+    prefix: str
+
+
+DIAGNOSES: dict[str, str] = {
+    "wrong_region": "The bucket is in another region than the application is configured for.",
+    "no_bucket": "The bucket does not exist under this endpoint.",
+    "list_denied": "s3:ListBucket is lacking, so an absent object cannot be told from a forbidden one.",
+    "access_denied": "S3 refuses the application.",
+    "bad_credentials": "The access key is unknown or disabled, or its secret is wrong.",
+    "no_credentials": "The client found no credentials.",
+    "expired_credentials": "The session token has expired or is invalid.",
+    "clock_skew": "This machine's clock and S3's differ by more than 15 minutes.",
+    "unreachable": "No connection to the endpoint.",
+    "timed_out": "The endpoint did not answer in time.",
+    "throttled": "S3 asks to slow down.",
+    "server_error": "S3 or something before it fails.",
+    "redirected": "The endpoint redirects elsewhere without naming a region.",
+    "listing_broken": "A listing page contradicts what was asked, or itself.",
+    "listing_failed": "The listing ended with an error before its end.",
+    "absent_key_answered": "A key that cannot exist is answered as if it did.",
+    "bad_request": "S3 does not understand the request.",
+    "unexpected_answer": "An answer that S3's documentation does not know.",
+    "collapse": "Every record last seen present is gone.",
+    "canary_failed": "A record last seen present could not be looked at.",
+    "unfit_afterwards": "The store was fit before the audit and not after it.",
+    "some_unknown": "Some records could not be judged.",
+}
+"""Every diagnosis of a store or an audit, with its sentence; docs/diagnoses.md has a section for each."""
+
+
+def wrong_region(place: Place, real: str) -> Diagnosis:
+    return Diagnosis(
+        id="wrong_region",
+        fact=f'The bucket "{place.bucket}" is in {real}; the application is configured for '
+        f"{place.region or DEFAULT_REGION + ' (the default)'}.",
+        hint=f'Set AWS_S3_REGION_NAME = "{real}" (or "region_name" in STORAGES["{place.alias}"]["OPTIONS"]).',
+    )
+
+
+def list_denied(place: Place, what: str) -> Diagnosis:
+    """``s3:ListBucket`` is lacking: S3 then answers 403 for absent keys too (GetObject, Permissions)."""
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{place.bucket}"}
+    if place.prefix:
+        statement["Condition"] = {"StringLike": {"s3:prefix": f"{place.prefix}*"}}  # type: ignore[assignment]
+    return Diagnosis(
+        id="list_denied",
+        fact=f'S3 refused {what} in bucket "{place.bucket}" (403), so an absent object cannot be told from a '
+        "forbidden one.",
+        hint=f"Add to the application's IAM policy: {json.dumps(statement)}",
+    )
+
+
+def absent_key_answered(place: Place, status: int | None) -> Diagnosis:
+    return Diagnosis(
+        id="absent_key_answered",
+        fact=f'A key that cannot exist was answered with HTTP {status} by bucket "{place.bucket}".',
+        hint="Something between answers for S3 (a proxy, a gateway, an Object Lambda). Point endpoint_url at S3 itself.",
+    )
+
+
+def listing_broken(place: Place, message: str) -> Diagnosis:
+    return Diagnosis(
+        id="listing_broken",
+        fact=f'The listing of bucket "{place.bucket}" cannot be believed. {message}',
+        hint="Look for a proxy or gateway between the application and S3; check endpoint_url.",
+    )
+
+
+def failed_call(place: Place, evidence: Evidence) -> Diagnosis:
+    """What a call that should have worked says about the store."""
+    reason = failure_reason(evidence)
+    told = evidence.headers.get("x-amz-bucket-region", "")
+    if reason is Reason.WRONG_REGION and told:
+        return wrong_region(place, told)
+    if reason is Reason.ACCESS_DENIED and evidence.operation in ("ListObjectsV2", "GetObject"):
+        return list_denied(
+            place, "the listing" if evidence.operation == "ListObjectsV2" else "a key that cannot exist"
+        )
+    id, fact, hint = _FAILURES.get(reason, _FAILURES[Reason.UNEXPECTED_ANSWER])
+    names = {
+        "bucket": place.bucket,
+        "endpoint": place.endpoint,
+        "alias": place.alias,
+        "region": place.region or DEFAULT_REGION,
+        "answer": f"HTTP {evidence.status} {evidence.code}".strip() if evidence.status else evidence.code,
+        "operation": evidence.operation,
+    }
+    return Diagnosis(id=id, fact=fact.format(**names), hint=hint.format(**names))
+
+
+_FAILURES: dict[Reason, tuple[str, str, str]] = {
+    Reason.WRONG_REGION: (
+        "wrong_region",
+        'The bucket "{bucket}" is not in {region}, which the application is configured for ({answer}); S3 did not say '
+        "where it is.",
+        'Find it with "aws s3api get-bucket-location --bucket {bucket}" and set AWS_S3_REGION_NAME to it.',
+    ),
+    Reason.NO_BUCKET: (
+        "no_bucket",
+        'There is no bucket "{bucket}" at {endpoint} ({answer}).',
+        'Check AWS_STORAGE_BUCKET_NAME (or "bucket_name" in STORAGES["{alias}"]["OPTIONS"]) and endpoint_url.',
+    ),
+    Reason.BARE_404: (
+        "no_bucket",
+        'There is no bucket "{bucket}" at {endpoint} ({operation}: {answer}).',
+        'Check AWS_STORAGE_BUCKET_NAME (or "bucket_name" in STORAGES["{alias}"]["OPTIONS"]) and endpoint_url.',
+    ),
+    Reason.ACCESS_DENIED: (
+        "access_denied",
+        'S3 refuses the application at bucket "{bucket}" ({operation}: {answer}).',
+        "Allow it s3:ListBucket on the bucket and s3:GetObject on its objects; check that the bucket is this account's.",
+    ),
+    Reason.BAD_CREDENTIALS: (
+        "bad_credentials",
+        "S3 does not accept the application's credentials ({answer}).",
+        "Check AWS_S3_ACCESS_KEY_ID and AWS_S3_SECRET_ACCESS_KEY, and that the key is active.",
+    ),
+    Reason.NO_CREDENTIALS: (
+        "no_credentials",
+        "No credentials were found to sign requests with ({answer}).",
+        "Set AWS_S3_ACCESS_KEY_ID and AWS_S3_SECRET_ACCESS_KEY, or give the machine a role.",
+    ),
+    Reason.EXPIRED_CREDENTIALS: (
+        "expired_credentials",
+        "The application's session token has expired or is invalid ({answer}).",
+        "Renew the credentials; use a role that botocore can refresh for long audits.",
+    ),
+    Reason.CLOCK_SKEW: (
+        "clock_skew",
+        "This machine's clock and S3's differ by more than 15 minutes ({answer}).",
+        "Set the clock (NTP), then audit again.",
+    ),
+    Reason.UNREACHABLE: (
+        "unreachable",
+        "No connection to {endpoint} ({answer}).",
+        "Check endpoint_url, the region's spelling ({region}), DNS, firewall and proxies.",
+    ),
+    Reason.TIMED_OUT: (
+        "timed_out",
+        "{endpoint} did not answer in time ({answer}).",
+        'Try again; check the network, or raise IMAGESYNC["READ_TIMEOUT"].',
+    ),
+    Reason.THROTTLED: (
+        "throttled",
+        "{endpoint} asks to slow down ({answer}).",
+        'Try again later, or lower IMAGESYNC["WORKERS"].',
+    ),
+    Reason.SERVER_ERROR: (
+        "server_error",
+        "{endpoint} fails ({operation}: {answer}).",
+        "Try again later; nothing was concluded.",
+    ),
+    Reason.REDIRECTED: (
+        "redirected",
+        "{endpoint} redirects elsewhere and names no region ({answer}).",
+        "Point endpoint_url at S3 itself (https, no proxy), or leave it unset for AWS.",
+    ),
+    Reason.BAD_REQUEST: (
+        "bad_request",
+        '{endpoint} does not take the request for bucket "{bucket}" ({operation}: {answer}).',
+        "On AWS a bare 400 usually means the wrong region: check AWS_S3_REGION_NAME and AWS_S3_SIGNATURE_VERSION (s3v4).",
+    ),
+    Reason.UNEXPECTED_ANSWER: (
+        "unexpected_answer",
+        '{operation} on bucket "{bucket}" got an answer that S3 does not give ({answer}).',
+        "Something between answers for S3. Point endpoint_url at S3 itself.",
+    ),
+}

@@ -1,0 +1,301 @@
+"""Safety rails: what an audit found, and limits, -> a plan; or a refusal with number, limit and way forward.
+
+A plan is a promise about a moment. A dry run is a plan that nobody executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.trust import COLLAPSE, Trust
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one purge may do. Every value has a setting or an option."""
+
+    max_ratio: float = 0.1
+    """Part of the audited records that may go, cascaded rows counted too."""
+    ratio_is_by_hand: bool = False
+    """Whether somebody typed the ratio: then it counts alone, without the free allowance."""
+    max_free: int = 100
+    """Up to this many may go whatever the ratio, but never more than half of the audited ones."""
+    max_delete: int | None = None
+    """A further limit, when somebody gave one."""
+    grace_period: timedelta = timedelta(hours=1)
+    audit_max_age: timedelta = timedelta(hours=24)
+    all_missing: str = ""
+    """The bucket's name, typed: lifts the rails that a store without any present record trips."""
+    ripen: timedelta | None = None
+    """For unattended purges: how far apart two audits must be that both say missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFacts:
+    """What the rails ask of an audit."""
+
+    id: int
+    complete: bool
+    full_scope: bool
+    named_by_hand: bool
+    """Somebody named this audit, so its scope need not be the whole."""
+    trust: str
+    reasons: Sequence[str]
+    """Ids of the reasons that lowered its trust."""
+    finished_at: datetime | None
+    fingerprint: str
+    records: int
+    present: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """What the rails ask of the store, now."""
+
+    bucket: str
+    fingerprint: str
+    unfit: Diagnosis | None = None
+    """Why the store did not pass its check just now."""
+    purge_running: str = ""
+    """A sentence about another purge of this store that is under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A record that an audit found missing, and what speaks against deleting it."""
+
+    record: str
+    """``app.Model:pk``"""
+    field: str
+    """Name of its file field."""
+    key: str
+    action: str
+    """The field's policy: ``delete``, ``clear`` or ``report``."""
+    born_at: datetime | None
+    """How old the record is; when no field says it, since when it was seen missing."""
+    missing_since: datetime
+    seen_again_at: datetime | None = None
+    """When the newest audit that this plan rests on said missing."""
+    restored_before: bool = False
+    objection: str = ""
+    """Why it must stay, as far as the database told (protected, other file, changed since ...)."""
+    cascades: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    record: str
+    field: str
+    key: str
+    action: str
+    cascades: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "record": self.record,
+            "key": self.key,
+            "action": self.action,
+            "cascades": dict(self.cascades),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    record: str
+    key: str
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"record": self.record, "key": self.key, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgePlan:
+    go: tuple[Planned, ...]
+    keep: tuple[Kept, ...]
+    refused: Diagnosis | None
+    """The first rail that refuses; the rest of the plan shows what it refused."""
+
+    @property
+    def rows(self) -> int:
+        """Records and cascaded rows together."""
+        return sum(1 + sum(planned.cascades.values()) for planned in self.go)
+
+
+def plan_purge(
+    candidates: Iterable[Candidate], *, audit: AuditFacts, store: StoreFacts, limits: Limits, now: datetime
+) -> PurgePlan:
+    """Decide what would go and what stays, and whether a rail refuses the whole of it."""
+    go: list[Planned] = []
+    keep: list[Kept] = []
+    for one in candidates:
+        why = _why_kept(one, limits, now)
+        if why:
+            keep.append(Kept(record=one.record, key=one.key, why=why))
+        else:
+            go.append(_planned(one))
+    plan = PurgePlan(go=tuple(go), keep=tuple(keep), refused=None)
+    refused = _first_refusal(plan, audit, store, limits, now)
+    return PurgePlan(go=plan.go, keep=plan.keep, refused=refused)
+
+
+def _planned(one: Candidate) -> Planned:
+    return Planned(record=one.record, field=one.field, key=one.key, action=one.action, cascades=one.cascades)
+
+
+def _why_kept(one: Candidate, limits: Limits, now: datetime) -> str:
+    if one.action not in ("delete", "clear"):
+        return f'the policy of its field is "{one.action}"'
+    if one.objection:
+        return one.objection
+    born_at = one.born_at or one.missing_since
+    if now - born_at < limits.grace_period:
+        return f"it is younger than the grace period ({_span(limits.grace_period)})"
+    if limits.ripen is not None:
+        if one.restored_before:
+            return "it was restored before, so only people may purge it again"
+        seen_again_at = one.seen_again_at or one.missing_since
+        if seen_again_at - one.missing_since < limits.ripen:
+            return f"no two audits at least {_span(limits.ripen)} apart both say missing yet"
+    return ""
+
+
+def _first_refusal(
+    plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Limits, now: datetime
+) -> Diagnosis | None:
+    if limits.all_missing and limits.all_missing != store.bucket:
+        return Diagnosis(
+            id="wrong_bucket_typed",
+            fact=f"--all-missing {limits.all_missing!a} is not the name of this bucket, {store.bucket!a}.",
+            hint="Type the bucket's name exactly, or leave the option out.",
+        )
+    return (
+        _audit_unusable(audit, store, limits, now)
+        or (store.unfit and _store_unfit(store.unfit))
+        or (_purge_running(store) if store.purge_running else None)
+        or (_too_much(plan, audit, store, limits) if plan.go else None)
+    )
+
+
+def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: datetime) -> Diagnosis | None:
+    if not audit.complete or audit.finished_at is None:
+        return Diagnosis(
+            id="audit_incomplete",
+            fact=f"Audit {audit.id} has not run to its end.",
+            hint=f"Finish it with check_s3_images --resume {audit.id}, then purge.",
+        )
+    if audit.trust not in (Trust.TRUSTWORTHY, Trust.DEGRADED):
+        return Diagnosis(
+            id="audit_untrustworthy",
+            fact=f"Audit {audit.id} is untrustworthy, so nothing follows from it.",
+            hint=f"See its reasons with check_s3_images --resume {audit.id}, mend them, then audit again.",
+        )
+    if audit.fingerprint != store.fingerprint:
+        return Diagnosis(
+            id="other_store",
+            fact=f"Audit {audit.id} looked at store {audit.fingerprint}; the settings now name {store.fingerprint}.",
+            hint="Audit the store that the settings name, with check_s3_images.",
+        )
+    if not (audit.full_scope or audit.named_by_hand):
+        return Diagnosis(
+            id="audit_partial",
+            fact=f"Audit {audit.id} looked at a part of the records only.",
+            hint=f"Run check_s3_images without narrowing it, or name this audit: --audit {audit.id}.",
+        )
+    age = now - audit.finished_at
+    if age > limits.audit_max_age:
+        return Diagnosis(
+            id="audit_stale",
+            fact=f"Audit {audit.id} is {_span(age)} old; the limit is {_span(limits.audit_max_age)}.",
+            hint="Run check_s3_images again.",
+        )
+    return None
+
+
+def _store_unfit(unfit: Diagnosis) -> Diagnosis:
+    return Diagnosis(
+        id="store_unfit",
+        fact=f"The store does not pass its check now ({unfit.id}): {unfit.fact}",
+        hint=unfit.hint,
+    )
+
+
+def _purge_running(store: StoreFacts) -> Diagnosis:
+    return Diagnosis(
+        id="purge_running",
+        fact=store.purge_running,
+        hint="Wait for it to end. If its process died, its lease runs out within a minute; then plan again.",
+    )
+
+
+def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Limits) -> Diagnosis | None:
+    going, rows = len(plan.go), plan.rows
+    if limits.max_delete is not None and going > limits.max_delete:
+        return Diagnosis(
+            id="max_delete",
+            fact=f"{going:,} records would go; --max-delete allows {limits.max_delete:,}.",
+            hint="Raise --max-delete, or narrow the purge with --prefix, --field or --id.",
+        )
+    if limits.all_missing:
+        return None
+    lift = f"If it is really so, --all-missing {store.bucket} lifts this."
+    if COLLAPSE in audit.reasons:
+        return Diagnosis(
+            id=COLLAPSE,
+            fact=f"Every record that audit {audit.id} looked at first, last seen present, was gone.",
+            hint=f"The bucket was emptied, or it is the wrong one. {lift}",
+        )
+    if audit.present == 0:
+        return Diagnosis(
+            id="nothing_present",
+            fact=f"None of the {audit.records:,} audited records is present in bucket {store.bucket!a}.",
+            hint=f"This usually means the wrong bucket, region or location. {lift}",
+        )
+    return _too_large_a_part(rows, audit, limits)
+
+
+def _too_large_a_part(rows: int, audit: AuditFacts, limits: Limits) -> Diagnosis | None:
+    part = rows / audit.records if audit.records else 1.0
+    if part <= limits.max_ratio:
+        return None
+    allowance = ""
+    if not limits.ratio_is_by_hand:
+        if rows <= limits.max_free and part <= 0.5:
+            return None
+        allowance = f", or up to {limits.max_free:,} rows as long as they are no more than half"
+    return Diagnosis(
+        id="max_ratio",
+        fact=f"{rows:,} rows would go, cascades included: {100 * part:.1f} % of {audit.records:,} audited records. "
+        f"The limit is {100 * limits.max_ratio:g} %{allowance}.",
+        hint="This usually means the audit compared the wrong bucket or location. If it is really so, raise the "
+        "limit with --max-ratio, or narrow the purge with --prefix, --field or --id.",
+    )
+
+
+def _span(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * size or seconds == size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds} s"
+
+
+RAILS: dict[str, str] = {
+    "wrong_bucket_typed": "--all-missing must be the bucket's own name.",
+    "audit_incomplete": "An audit that did not run to its end feeds no purge.",
+    "audit_untrustworthy": "An audit of a store that could not be believed feeds no purge.",
+    "other_store": "The audit and the settings must mean the same store.",
+    "audit_partial": "A part of the records says nothing about the health of the whole, unless it is named.",
+    "audit_stale": "What an audit saw holds for a day.",
+    "store_unfit": "The store must pass its check now.",
+    "purge_running": "One purge of a store at a time.",
+    "max_delete": "No more records than --max-delete, when it is given.",
+    COLLAPSE: "When everything last seen present is gone, the store is doubted first.",
+    "nothing_present": "When no audited record is present, the store is doubted first.",
+    "max_ratio": "No more than a part of the audited records at once.",
+}
+"""Every rail's id, with its sentence; docs/safety-rails.md has a section for each."""

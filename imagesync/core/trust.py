@@ -1,0 +1,115 @@
+"""How far an audit as a whole may be believed, and why not further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.verdicts import Look, Reason, Verdict
+
+
+class Trust(StrEnum):
+    TRUSTWORTHY = "trustworthy"
+    """The store was fit before and after, and every record was judged."""
+
+    DEGRADED = "degraded"
+    """Some records could not be judged, or everything that was there is gone."""
+
+    UNTRUSTWORTHY = "untrustworthy"
+    """The store could not be reached, looked at or believed. Nothing follows from this audit."""
+
+
+COLLAPSE = "collapse"
+
+# Reasons of failed looks that are about the whole store: one sentence says what to change.
+_EXPLANATIONS = {
+    Reason.WRITTEN_ELSEWHERE: (
+        "were last seen in another store and are not in this one",
+        "If the bucket moved here, say so: check_s3_images --adopt FINGERPRINT (the records' store). If this is "
+        "a copy of another site's database, point the storage at that site's bucket.",
+    ),
+    Reason.ACCESS_DENIED: (
+        "were refused by S3 (403)",
+        "Allow s3:GetObject (and kms:Decrypt for encrypted objects) on these keys, then audit again.",
+    ),
+    Reason.THROTTLED: (
+        "were throttled by S3 after all attempts",
+        'Audit again later, or lower IMAGESYNC["WORKERS"].',
+    ),
+    Reason.TIMED_OUT: (
+        "timed out after all attempts",
+        'Audit again, or raise IMAGESYNC["READ_TIMEOUT"].',
+    ),
+}
+
+
+def collapse(canaries: int, bucket: str) -> Diagnosis:
+    return Diagnosis(
+        id=COLLAPSE,
+        fact=f"All {canaries} records looked at first, last seen present, are gone from bucket {bucket!a}.",
+        hint="The bucket was emptied, or it is the wrong one. Compare its name, region and location with the "
+        f"site's. Only purge_orphans --all-missing {bucket} acts on this audit.",
+    )
+
+
+def canary_failure(failed: int, canaries: int, first: Look) -> Diagnosis:
+    return Diagnosis(
+        id="canary_failed",
+        fact=f"{failed} of {canaries} records looked at first, last seen present, could not be looked at "
+        f"({first.reason}; HTTP {first.evidence.status or 'no answer'} {first.evidence.code}).",
+        hint="Nothing was concluded. Run imagesync_doctor, or look at one of them with check_s3_images --id.",
+    )
+
+
+def listing_failed(message: str, reason: str) -> Diagnosis:
+    """The listing ended before its end; records behind that point were not judged."""
+    broken = reason == Reason.LISTING_BROKEN
+    return Diagnosis(
+        id="listing_broken" if broken else "listing_failed",
+        fact=message if message.endswith(".") else f"{message}.",
+        hint="The server's listing contradicts itself; look for a proxy or gateway between, then audit again."
+        if broken
+        else "Records behind that point are unknown. Audit again; --strategy head needs no listing.",
+    )
+
+
+def trust_of(
+    *,
+    counts: Mapping[str, int],
+    reasons: Sequence[Diagnosis],
+    fit_afterwards: bool,
+    reasons_afterwards: Sequence[Diagnosis],
+    why_unknown: Sequence[str],
+) -> tuple[Trust, list[Diagnosis]]:
+    """The trust of an audit that ran to its end, with every reason that lowers it.
+
+    ``why_unknown`` are the reason codes of the looks that failed, most frequent first.
+    """
+    found = list(reasons)
+    if not fit_afterwards:
+        return Trust.UNTRUSTWORTHY, [_not_fit_afterwards(counts), *reasons_afterwards, *found]
+    records = counts.get("records", 0)
+    failed = sum(counts.get(verdict, 0) for verdict in (Verdict.UNKNOWN, Verdict.DENIED))
+    if failed:
+        found.append(_failed_looks(failed, records, why_unknown))
+    if any(reason.id == "listing_broken" for reason in found) or (records and failed == records):
+        return Trust.UNTRUSTWORTHY, found
+    return (Trust.DEGRADED if found else Trust.TRUSTWORTHY), found
+
+
+def _not_fit_afterwards(counts: Mapping[str, int]) -> Diagnosis:
+    return Diagnosis(
+        id="unfit_afterwards",
+        fact="The store was fit when the audit began and is not any more, so nothing that looked absent is believed.",
+        hint=f"{counts.get('unknown', 0):,} records are unknown because of it. Mend what follows, then audit again.",
+    )
+
+
+def _failed_looks(failed: int, records: int, why: Sequence[str]) -> Diagnosis:
+    main = why[0] if why else "unexpected_answer"
+    clause, hint = _EXPLANATIONS.get(
+        Reason(main),
+        (f"could not be looked at ({', '.join(why[:3])})", "The findings name each with its evidence."),
+    )
+    return Diagnosis(id="some_unknown", fact=f"{failed:,} of {records:,} records {clause}.", hint=hint)

@@ -1,0 +1,61 @@
+"""Every error that imagesync raises.
+
+::
+
+    ImageSyncError
+    ├── CannotLook            the store could not be reached, looked at or believed      exit 4
+    │   └── ListingBroken     a listing page contradicts what was asked, or itself
+    ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
+    ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
+    ├── NothingMatches        the scope names no record, field, store, audit or purge    exit 1
+    └── InvalidRequest        a value that cannot be understood or is out of range       exit 2
+
+Mistakes in the settings are Django's ``ImproperlyConfigured``, outside this tree on purpose: no
+``except ImageSyncError`` may swallow one.
+"""
+
+from __future__ import annotations
+
+
+class ImageSyncError(Exception):
+    """Something imagesync was asked to do could not be done; the message says what to do next."""
+
+
+class CannotLook(ImageSyncError):
+    """The store could not be reached, looked at or believed, so nothing was concluded."""
+
+
+class ListingBroken(CannotLook):
+    """A listing page contradicts what was asked, or itself; what it lacks means nothing.
+
+    ``reason`` is the reason code that records in the unlisted range are given.
+    """
+
+    def __init__(self, message: str, *, reason: str = "listing_broken") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PurgeRefused(ImageSyncError):
+    """A safety rail stopped a whole purge before anything was touched.
+
+    ``id``, ``fact`` and ``hint`` are those of the rail's diagnosis (docs/safety-rails.md).
+    """
+
+    def __init__(self, id: str, fact: str, hint: str) -> None:
+        super().__init__(f"{fact} {hint}")
+        self.id = id
+        self.fact = fact
+        self.hint = hint
+
+
+class AlreadyRunning(ImageSyncError):
+    """Another process is doing this already and its lease has not expired."""
+
+
+class NothingMatches(ImageSyncError):
+    """What was named does not exist, so there is nothing to look at."""
+
+
+class InvalidRequest(ImageSyncError):
+    """A value could not be understood, or lies outside of what is allowed."""

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from imagesync.audit import (
+    audit_document,
+    carry_out,
+    finding_rows,
+    interrupted_audit,
+    open_audit,
+    resume_audit,
+)
+from imagesync.conf import app_settings
+from imagesync.core.strategy import STRATEGIES
+from imagesync.core.verdicts import Verdict
+from imagesync.exceptions import InvalidRequest, NothingMatches
+from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, output
+from imagesync.management.progress import TerminalProgress
+from imagesync.models import Audit
+from imagesync.records import Scope, Source, count_records, find_sources, parse_scope
+from imagesync.reports import AUDIT_FORMATS, write_audits
+
+TEXT_LIMIT = 20
+
+
+class Command(ImageSyncCommand):
+    help = (
+        "Audit the image records against S3: find every record whose object is gone, and say why on evidence."
+    )
+    examples = """\
+  manage.py check_s3_images
+  manage.py check_s3_images --prefix media/2026/ --format csv --output missing.csv
+  manage.py check_s3_images --id imagesync.Image:42 --format json
+  manage.py check_s3_images --resume
+"""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
+        parser.add_argument(
+            "--field",
+            metavar="app.Model.field",
+            action="append",
+            default=[],
+            help="Only this file field (repeat).",
+        )
+        parser.add_argument("--prefix", default="", help="Only keys that start with this (the full key).")
+        parser.add_argument("--key", action="append", default=[], help="Only this full key (repeat).")
+        parser.add_argument(
+            "--id",
+            metavar="app.Model:pk",
+            action="append",
+            default=[],
+            help="Only this record; a bare pk means imagesync.Image (repeat).",
+        )
+        parser.add_argument(
+            "--sample", metavar="N", type=int, default=None, help="Only N records drawn at random."
+        )
+        parser.add_argument(
+            "--strategy", choices=STRATEGIES, default="auto", help="How to look (default: auto)."
+        )
+        parser.add_argument("--no-mark", action="store_true", help="Write no verdict on the records.")
+        parser.add_argument(
+            "--adopt",
+            metavar="FINGERPRINT",
+            action="append",
+            default=[],
+            help="The store of this fingerprint moved here: its records count as this store's (repeat).",
+        )
+        parser.add_argument(
+            "--resume",
+            metavar="AUDIT",
+            nargs="?",
+            const=0,
+            type=int,
+            default=None,
+            help="Go on with an interrupted audit (default: the last one); a finished one is reported again.",
+        )
+        parser.add_argument(
+            "--workers", metavar="N", type=int, default=None, help="Requests under way at once."
+        )
+        parser.add_argument("--format", choices=AUDIT_FORMATS, default="text", help="Default: text.")
+        parser.add_argument(
+            "--output", metavar="FILE", default="", help="Write the report there instead of stdout."
+        )
+        parser.add_argument(
+            "--fail-on",
+            metavar="VERDICT,...",
+            default="missing",
+            help='Exit 3 when a record has one of these verdicts, or "none" (default: missing).',
+        )
+        parser.add_argument(
+            "--limit",
+            metavar="N",
+            type=int,
+            default=TEXT_LIMIT,
+            help=f"Findings to show as text (default: {TEXT_LIMIT}).",
+        )
+
+    def run(self, *, fail_on: str, format: str, limit: int, **options: Any) -> None:
+        fatal = parse_fail_on(fail_on)
+        if limit < 0:
+            raise InvalidRequest(f"--limit {limit}: write 0 or more.")
+        audits = self._resumed(options) if options["resume"] is not None else self._audited(options)
+        kept = f"Audit {audits[-1].pk} is kept: --resume {audits[-1].pk} reports it again."
+        reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
+        with output(options["output"], self.stdout, kept) as out:
+            write_audits(out, format, reports, limit=limit)
+        self._exit(audits, fatal)
+
+    def _audited(self, options: dict[str, Any]) -> list[Audit]:
+        sources, scope = self._asked(options)
+        return [self._carry_out(self._open(source, scope, options), source) for source in sources]
+
+    def _open(self, source: Source, scope: Scope, options: dict[str, Any]) -> Audit:
+        earlier = interrupted_audit(source, scope)
+        if earlier is not None:
+            self.say(
+                f"Audit {earlier.pk} of the same records was interrupted; --resume {earlier.pk} would go on with it."
+            )
+        return open_audit(
+            source,
+            scope,
+            strategy=options["strategy"],
+            marks=not options["no_mark"],
+            started_by="command",
+        )
+
+    def _asked(self, options: dict[str, Any]) -> tuple[list[Source], Scope]:
+        scope = parse_scope(
+            fields=options["field"],
+            prefix=options["prefix"],
+            keys=options["key"],
+            ids=options["id"],
+            sample=_positive(options["sample"], "--sample"),
+            adopt=options["adopt"],
+        )
+        sources = find_sources(
+            alias=options["storage"], fields=scope.fields, workers=_workers(options["workers"])
+        )
+        if scope.is_explicit or scope.prefix:
+            sources = [source for source in sources if _matches(source, scope)]
+            if not sources:
+                raise NothingMatches("No record matches: there is nothing to look at.")
+        return sources, scope
+
+    def _resumed(self, options: dict[str, Any]) -> list[Audit]:
+        audit = _audit_to_resume(options["resume"])
+        if audit.complete:
+            return [audit]
+        scope = Scope.from_dict(audit.scope)
+        sources = find_sources(fields=scope.fields, workers=_workers(options["workers"]))
+        source = next(
+            (one for one in sources if one.store.identity.fingerprint == audit.fingerprint), sources[0]
+        )
+        return [self._carry_out(resume_audit(audit, source), source)]
+
+    def _carry_out(self, audit: Audit, source: Source) -> Audit:
+        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
+        try:
+            return carry_out(audit, source, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Audit {audit.pk} keeps what it has; go on with: check_s3_images --resume {audit.pk}"
+            ) from None
+        finally:
+            progress.end()
+
+    def _exit(self, audits: list[Audit], fatal: frozenset[Verdict]) -> None:
+        for audit in audits:
+            if audit.trust == Audit.Trust.UNTRUSTWORTHY:
+                first = audit.reasons[0] if audit.reasons else {"fact": "", "hint": ""}
+                raise CommandError(
+                    f"Audit {audit.pk} is untrustworthy, nothing was concluded. {first['fact']} {first['hint']}".strip(),
+                    returncode=STORE,
+                )
+        found = {verdict: sum(audit.counts.get(verdict, 0) for audit in audits) for verdict in fatal}
+        told = ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(found.items()) if number)
+        if told:
+            raise CommandError(f"Found: {told}.", returncode=FINDINGS)
+
+
+def parse_fail_on(text: str) -> frozenset[Verdict]:
+    """The verdicts of ``--fail-on``. Raises InvalidRequest."""
+    if text.strip() == "none":
+        return frozenset()
+    try:
+        return frozenset(Verdict(word.strip()) for word in text.split(","))
+    except ValueError as error:
+        words = ", ".join(Verdict)
+        raise InvalidRequest(
+            f'--fail-on {text!r}: write "none" or verdicts with commas between: {words}.'
+        ) from error
+
+
+def _positive(number: int | None, option: str) -> int:
+    if number is not None and number < 1:
+        raise InvalidRequest(f"{option} {number}: write a number from 1 on.")
+    return number or 0
+
+
+def _workers(number: int | None) -> int:
+    if number is None:
+        return app_settings().workers
+    if not 1 <= number <= 256:
+        raise InvalidRequest(f"--workers {number}: write a number from 1 to 256.")
+    return number
+
+
+def _matches(source: Source, scope: Scope) -> bool:
+    try:
+        return count_records(source, scope) > 0
+    except NothingMatches:
+        return False
+
+
+def _audit_to_resume(number: int) -> Audit:
+    if number:
+        audit = Audit.objects.filter(pk=number).first()
+        if audit is None:
+            raise NothingMatches(f"There is no audit {number}.")
+        return audit
+    unfinished = Audit.objects.exclude(state=Audit.State.FINISHED).first()
+    if unfinished is None:
+        raise NothingMatches("No audit was interrupted; there is nothing to resume.")
+    return unfinished

@@ -1,0 +1,18 @@
+"""Image, Audit, AuditRange, Finding, Purge, Tombstone."""
+
+from __future__ import annotations
+
+from imagesync.models.audits import Audit, AuditRange, Finding
+from imagesync.models.images import AbstractImage, Image, Utf8Length
+from imagesync.models.purges import Purge, Tombstone
+
+__all__ = [
+    "AbstractImage",
+    "Audit",
+    "AuditRange",
+    "Finding",
+    "Image",
+    "Purge",
+    "Tombstone",
+    "Utf8Length",
+]

@@ -1,0 +1,323 @@
+"""Carry a stored plan out, once: each record is looked at again, then tombstone and delete in one commit.
+
+A crash anywhere leaves records deleted *with* tombstones, or not deleted. Never deleted without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.db import DatabaseError, IntegrityError, connections, router, transaction
+from django.db.models import Model
+from django.utils import timezone
+
+from imagesync.conf import app_settings
+from imagesync.core.verdicts import Look, Verdict
+from imagesync.exceptions import AlreadyRunning, PurgeRefused
+from imagesync.models import Finding, Purge, Tombstone
+from imagesync.models.leases import LEASE, new_owner
+from imagesync.purge.objections import (
+    Case,
+    changed_since,
+    not_proven_missing,
+    open_case,
+    other_keys,
+    stored_name,
+)
+from imagesync.purge.restore_rows import clear_copy
+from imagesync.purge.rows import NamedFile
+from imagesync.records import Source, Target
+from imagesync.records.stream import base_rows
+from imagesync.storage.preflight import preflight
+from imagesync.storage.probe import confirm, look_all
+
+BATCH = 50
+CONFIRMED_WITHIN = timedelta(seconds=60)
+"""A look older than this says nothing about now; the record stays for the next purge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a stored plan."""
+
+    record: str
+    field: str
+    key: str
+    action: str
+    target: Target
+    pk: Any
+
+
+class Progress:
+    """Does nothing; the command line has one that writes."""
+
+    def begin(self, what: str, total: int | None = None) -> None: ...
+    def advance(self, done: int, **figures: int) -> None: ...
+
+
+def execute_plan(purge: Purge, source: Source, progress: Any = None) -> Purge:
+    """Execute a stored plan. Raises PurgeRefused when a rail refuses it now, AlreadyRunning when it is
+    being executed or was, or when another purge of this store is under way.
+    """
+    _claim(purge, source)
+    running = _Execution(purge, source, progress or Progress())
+    try:
+        running.run()
+    finally:
+        running.release_if_unfinished()
+    return purge
+
+
+def _claim(purge: Purge, source: Source) -> None:
+    if purge.refused:
+        raise PurgeRefused(**purge.refused)
+    if purge.fingerprint != source.store.identity.fingerprint:
+        raise PurgeRefused(
+            "other_store",
+            f"Purge {purge.pk} was planned for store {purge.fingerprint}; the settings now name another one.",
+            "Plan it anew.",
+        )
+    now = timezone.now()
+    plan_age = now - purge.planned_at
+    if plan_age > app_settings().audit_max_age:
+        raise PurgeRefused("plan_stale", f"Purge {purge.pk} was planned {plan_age} ago.", "Plan it anew.")
+    Purge.objects.filter(
+        fingerprint=purge.fingerprint, state=Purge.State.RUNNING, lease_until__lt=now
+    ).update(state=Purge.State.INTERRUPTED, lease_owner="", lease_until=None)
+    owner = new_owner()
+    try:
+        with transaction.atomic():
+            claimed = Purge.objects.filter(pk=purge.pk, state=Purge.State.PLANNED).update(
+                state=Purge.State.RUNNING, started_at=now, lease_owner=owner, lease_until=now + LEASE
+            )
+    except IntegrityError as error:  # one running purge of a store, held by the database
+        raise PurgeRefused(
+            "purge_running",
+            "Another purge of this store is running.",
+            "Wait for it to end. If its process died, its lease runs out within a minute; then plan again.",
+        ) from error
+    purge.refresh_from_db()
+    if not claimed:
+        raise AlreadyRunning(f"Purge {purge.pk} is {purge.state}: a plan is executed once. Plan it anew.")
+
+
+class _Execution:
+    def __init__(self, purge: Purge, source: Source, progress: Any) -> None:
+        self.purge = purge
+        self.source = source
+        self.progress = progress
+        self.targets = {(target.model._meta.label, target.field.name): target for target in source.targets}
+        self.kept: list[dict[str, Any]] = list(purge.plan["keep"])
+        self.deleted = 0
+        self.cleared = 0
+
+    def run(self) -> None:
+        entries = list(self._entries())
+        self.progress.begin(f"purging {len(entries):,} records", len(entries))
+        versioning = self._believe_store()
+        done = 0
+        for start in range(0, len(entries), BATCH):
+            batch = entries[start : start + BATCH]
+            looks = self._confirm(batch, versioning)
+            versioning = self._believe_store()  # fit before *and* after the looks that it rests on
+            self._take(batch, looks)
+            done += len(batch)
+            self.progress.advance(done, deleted=self.deleted, kept=len(self.kept))
+        self._finish(Purge.State.DONE)
+
+    def _entries(self) -> Iterator[Entry]:
+        for line in self.purge.plan["delete"]:
+            label, pk = line["record"].split(":", 1)
+            target = self.targets.get((label, line["field"]))
+            if target is None or target.policy != line["action"]:
+                self._keep(
+                    line["record"],
+                    line["field"],
+                    line["key"],
+                    "the policy of its field changed since the plan",
+                )
+                continue
+            value = apps.get_model(label)._meta.pk.to_python(pk)
+            yield Entry(line["record"], line["field"], line["key"], line["action"], target, value)
+
+    def _believe_store(self) -> str:
+        """The store's versioning, when it is fit. Raises PurgeRefused: what is left stays untouched."""
+        fit = preflight(self.source.store)
+        self.purge.renew_lease()
+        if not fit.fit:
+            reason = fit.reasons[0]
+            refusal = PurgeRefused(
+                "store_unfit",
+                f"The store does not pass its check now ({reason.id}): {reason.fact} "
+                f"Deleted so far: {self.deleted}, each with its tombstone; the rest was left alone.",
+                reason.hint,
+            )
+            self.purge.refused = {"id": refusal.id, "fact": refusal.fact, "hint": refusal.hint}
+            raise refusal
+        return fit.versioning
+
+    def _confirm(self, batch: list[Entry], versioning: str) -> dict[str, Look]:
+        """One fresh look per key: the records' own, and those of the other files that would go along."""
+        keys = {entry.key for entry in batch}
+        for entry in batch:
+            row = base_rows(entry.target.model).filter(pk=entry.pk).first()
+            if row is not None:
+                case = open_case(entry.target, row, entry.key, self.source.store)
+                keys.update(key for _one, key in other_keys(case, self.source) if key is not None)
+        looked = look_all(
+            self.source.store,
+            ((key, key, None) for key in sorted(keys)),
+            how=confirm,
+            versioning=versioning,
+            workers=self.source.workers,
+            heartbeat=self.purge.renew_lease,
+        )
+        return dict(looked)
+
+    def _take(self, batch: list[Entry], looks: dict[str, Look]) -> None:
+        """Delete a batch in one transaction; when the database refuses it, record by record."""
+        before = (self.deleted, self.cleared, list(self.kept))
+        try:
+            self._transaction(batch, looks)
+        except IntegrityError:  # a constraint that only fails at commit; find out whose it is
+            self.deleted, self.cleared, self.kept = before
+            for entry in batch:
+                before = (self.deleted, self.cleared, list(self.kept))
+                try:
+                    self._transaction([entry], looks)
+                except IntegrityError as error:
+                    self.deleted, self.cleared, self.kept = before
+                    why = f"a constraint of the database holds it ({type(error).__name__})"
+                    self._keep(entry.record, entry.field, entry.key, why)
+
+    def _transaction(self, batch: list[Entry], looks: dict[str, Look]) -> None:
+        using = router.db_for_write(batch[0].target.model)
+        with transaction.atomic(), transaction.atomic(using=using):
+            self.purge.renew_lease()
+            for entry in batch:
+                with transaction.atomic(using=using):
+                    why = self._take_one(entry, looks, using)
+                if why:
+                    self._keep(entry.record, entry.field, entry.key, why)
+            self._write_counts()
+
+    def _take_one(self, entry: Entry, looks: dict[str, Look], using: str) -> str:
+        """Delete or clear one record; or say why it stays."""
+        rows = entry.target.model._base_manager.using(using)
+        if connections[using].features.has_select_for_update:
+            rows = (
+                rows.select_for_update(of=("self",))
+                if not entry.target.model._meta.parents
+                else rows.select_for_update()
+            )
+        row = rows.filter(pk=entry.pk).first()
+        if row is None:
+            return "it is gone already"
+        changed = changed_since(entry.target, row, entry.key, self.source.store)
+        if changed:
+            return changed
+        look = looks[entry.key]
+        if not _proves(look, timezone.now()):
+            return _not_missing_now(look)
+        if entry.action == "clear":
+            return self._clear(entry, row, look, using)
+        case = open_case(entry.target, row, entry.key, self.source.store)
+        why = case.objection or not_proven_missing(case, lambda one: self._other_proven(one, case, looks))
+        if why:
+            return why
+        return self._delete(entry, case, look)
+
+    def _other_proven(self, one: NamedFile, case: Case, looks: dict[str, Look]) -> bool:
+        keys = {other.name: key for other, key in other_keys(case, self.source) if other == one}
+        look = looks.get(keys.get(one.name) or "")
+        return look is not None and _proves(look, timezone.now())
+
+    def _delete(self, entry: Entry, case: Case, look: Look) -> str:
+        assert case.effects is not None  # noqa: S101 - open_case loads them for the policy "delete"
+        self._bury(entry, look, case.effects.copy())
+        case.effects.execute()
+        self.deleted += 1
+        return ""
+
+    def _clear(self, entry: Entry, row: Model, look: Look, using: str) -> str:
+        """Set the field empty by a conditional UPDATE, without signals."""
+        column = entry.target.field.attname
+        empty = None if entry.target.field.null else ""
+        self._bury(entry, look, clear_copy(row, entry.target.field))
+        still_named = entry.target.model._base_manager.using(using).filter(
+            pk=entry.pk, **{column: stored_name(entry.target, row)}
+        )
+        if not still_named.update(**{column: empty}):
+            transaction.set_rollback(True, using=using)
+            return "its stored name changed since the audit"
+        self.cleared += 1
+        return ""
+
+    def _bury(self, entry: Entry, look: Look, copy: str) -> None:
+        content_type = ContentType.objects.get_for_model(entry.target.model, for_concrete_model=False)
+        Tombstone.objects.create(
+            purge=self.purge,
+            content_type=content_type,
+            object_pk=str(entry.pk),
+            field=entry.field,
+            key=entry.key,
+            action=entry.action,
+            rows=copy,
+            evidence=look.evidence.to_dict(),
+        )
+        # the record's story ends here; if it comes back, it ripens anew
+        Finding.objects.open().filter(
+            content_type=content_type, object_pk=str(entry.pk), field=entry.field
+        ).update(closed_at=timezone.now())
+
+    def _keep(self, record: str, field: str, key: str, why: str) -> None:
+        self.kept.append({"record": record, "field": field, "key": key, "why": why})
+
+    def _write_counts(self) -> None:
+        planned = self.purge.counts.get("planned", 0)
+        self.purge.counts = {
+            "planned": planned,
+            "deleted": self.deleted,
+            "cleared": self.cleared,
+            "kept": len(self.kept),
+        }
+        self.purge.plan = {**self.purge.plan, "keep": self.kept}
+        self.purge.save(update_fields=["counts", "plan"])
+
+    def _finish(self, state: Purge.State) -> None:
+        self._write_counts()
+        self.purge.renew_lease()
+        self.purge.state = state
+        self.purge.finished_at = timezone.now()
+        self.purge.lease_owner, self.purge.lease_until = "", None
+        self.purge.save(update_fields=["state", "finished_at", "lease_owner", "lease_until"])
+
+    def release_if_unfinished(self) -> None:
+        if self.purge.state == Purge.State.RUNNING:
+            try:
+                Purge.objects.filter(pk=self.purge.pk, lease_owner=self.purge.lease_owner).update(
+                    state=Purge.State.INTERRUPTED,
+                    finished_at=timezone.now(),
+                    lease_owner="",
+                    lease_until=None,
+                    refused=self.purge.refused,
+                )
+            except DatabaseError:
+                return  # the database is what failed; the lease runs out by itself
+
+
+def _proves(look: Look, now: datetime) -> bool:
+    at = look.evidence.at
+    return look.verdict is Verdict.MISSING and at is not None and now - at <= CONFIRMED_WITHIN
+
+
+def _not_missing_now(look: Look) -> str:
+    if look.verdict is Verdict.MISSING:
+        return "too much time passed since it was looked at; the next purge takes it"
+    reason = f" ({look.reason})" if look.reason else ""
+    return f"it is {look.verdict.value} now{reason}"

@@ -1,0 +1,238 @@
+"""From a finished audit to a plan: who would go, who stays and why, and whether a rail refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.utils import timezone
+
+from imagesync.conf import app_settings
+from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+from imagesync.core.verdicts import Verdict
+from imagesync.models import Audit, Finding, Purge, Tombstone
+from imagesync.purge.objections import not_proven_missing, open_case
+from imagesync.purge.rows import NamedFile
+from imagesync.records import Scope, Source, Target, record_label
+from imagesync.records.findings import findings_of, in_scope
+from imagesync.records.stream import base_rows
+from imagesync.storage.preflight import preflight
+
+CHUNK = 200
+
+
+def limits_from_settings(
+    *,
+    max_ratio: float | None = None,
+    max_delete: int | None = None,
+    grace_period: timedelta | None = None,
+    all_missing: str = "",
+    unattended: bool = False,
+) -> Limits:
+    """The limits of the settings, with what was given by hand over them."""
+    settings = app_settings()
+    return Limits(
+        max_ratio=settings.max_purge_ratio if max_ratio is None else max_ratio,
+        ratio_is_by_hand=max_ratio is not None,
+        max_free=settings.max_purge_free,
+        max_delete=max_delete,
+        grace_period=settings.grace_period if grace_period is None else grace_period,
+        audit_max_age=settings.audit_max_age,
+        all_missing=all_missing,
+        ripen=settings.ripen if unattended else None,
+    )
+
+
+def latest_audit(source: Source) -> Audit | None:
+    """The newest finished audit of the whole of this store, whatever its trust."""
+    fingerprint = source.store.identity.fingerprint
+    return Audit.objects.filter(fingerprint=fingerprint, full_scope=True, state=Audit.State.FINISHED).first()
+
+
+def is_fresh(audit: Audit | None, *, now: datetime | None = None) -> bool:
+    """Whether a purge may rest on it, as far as age and trust go."""
+    if audit is None or audit.finished_at is None or audit.trust == Audit.Trust.UNTRUSTWORTHY:
+        return False
+    return (now or timezone.now()) - audit.finished_at <= app_settings().audit_max_age
+
+
+def make_plan(
+    source: Source,
+    audit: Audit,
+    *,
+    limits: Limits,
+    scope: Scope | None = None,
+    named_by_hand: bool = False,
+    planned_by: str = "",
+    user: Any = None,
+) -> Purge:
+    """Plan a purge and store it: state ``planned``, or ``refused`` when a rail says so. Touches nothing."""
+    scope = scope or Scope()
+    now = timezone.now()
+    receivers: set[str] = set()
+    plan = plan_purge(
+        _candidates(source, audit, scope, receivers),
+        audit=_audit_facts(audit, named_by_hand),
+        store=_store_facts(source),
+        limits=limits,
+        now=now,
+    )
+    return Purge.objects.create(
+        state=Purge.State.REFUSED if plan.refused else Purge.State.PLANNED,
+        audit=audit,
+        fingerprint=source.store.identity.fingerprint,
+        planned_at=now,
+        planned_by=planned_by,
+        user=user,
+        limits=_limits_document(limits, scope),
+        plan=_plan_document(plan, receivers),
+        refused=plan.refused.to_dict() if plan.refused else None,
+        counts={"planned": len(plan.go), "deleted": 0, "cleared": 0, "kept": len(plan.keep)},
+    )
+
+
+def _candidates(source: Source, audit: Audit, scope: Scope, receivers: set[str]) -> Iterator[Candidate]:
+    targets = {
+        (
+            ContentType.objects.get_for_model(target.model, for_concrete_model=False).pk,
+            target.field.name,
+        ): target
+        for target in source.targets
+    }
+    missing = in_scope(findings_of(audit), scope).filter(verdict=Verdict.MISSING, closed_at=None)
+    proven = _Proven(missing)
+    chunk: list[Finding] = []
+    for finding in missing.iterator(chunk_size=CHUNK):
+        if (finding.content_type_id, finding.field) in targets:
+            chunk.append(finding)
+        if len(chunk) == CHUNK:
+            yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers)
+            chunk = []
+    yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers)
+
+
+def _chunk_of_candidates(
+    findings: list[Finding],
+    targets: dict[tuple[int, str], Target],
+    source: Source,
+    audit: Audit,
+    proven: _Proven,
+    receivers: set[str],
+) -> Iterator[Candidate]:
+    rows = _rows_of(findings, targets)
+    restored = _restored_before(findings)
+    for finding in findings:
+        target = targets[finding.content_type_id or 0, finding.field]
+        row = rows.get((target.label, finding.object_pk))
+        if row is None:  # deleted by somebody since
+            continue
+        case = open_case(target, row, finding.key, source.store)
+        if case.effects is not None:
+            receivers.update(case.effects.receivers())
+        yield Candidate(
+            record=record_label(target.model, row.pk),
+            field=target.field.name,
+            key=finding.key,
+            action=target.policy,
+            born_at=_born_at(target, row),
+            missing_since=finding.opened_at,
+            seen_again_at=audit.finished_at,
+            restored_before=(finding.content_type_id, finding.object_pk) in restored,
+            objection=case.objection or not_proven_missing(case, proven),
+            cascades=case.effects.cascades() if case.effects is not None else {},
+        )
+
+
+class _Proven:
+    """Whether another file of a row was found missing by the same audit. (Asked of S3 again before the delete.)"""
+
+    def __init__(self, missing: Any) -> None:
+        self.missing = missing
+
+    def __call__(self, one: NamedFile) -> bool:
+        content_type = ContentType.objects.get_for_model(one.model, for_concrete_model=False)
+        return bool(
+            self.missing.filter(
+                content_type=content_type, object_pk=str(one.pk), field=one.field.name
+            ).exists()
+        )
+
+
+def _rows_of(findings: list[Finding], targets: dict[tuple[int, str], Target]) -> dict[tuple[str, str], Model]:
+    wanted: dict[Target, list[str]] = {}
+    for finding in findings:
+        wanted.setdefault(targets[finding.content_type_id or 0, finding.field], []).append(finding.object_pk)
+    return {
+        (target.label, str(row.pk)): row
+        for target, pks in wanted.items()
+        for row in base_rows(target.model).filter(pk__in=[target.model._meta.pk.to_python(pk) for pk in pks])
+    }
+
+
+def _restored_before(findings: list[Finding]) -> set[tuple[int, str]]:
+    restored = Tombstone.objects.exclude(restored_at=None)
+    pks = [finding.object_pk for finding in findings]
+    return set(restored.filter(object_pk__in=pks).values_list("content_type_id", "object_pk"))
+
+
+def _born_at(target: Target, row: Model) -> datetime | None:
+    value = getattr(row, target.age_field, None) if target.age_field else None
+    if value is None:
+        return None
+    if not isinstance(value, datetime):  # a DateField: its record is as young as that day's end
+        value = datetime.combine(value + timedelta(days=1), datetime.min.time())
+    return value if timezone.is_aware(value) else timezone.make_aware(value)
+
+
+def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:
+    return AuditFacts(
+        id=audit.pk,
+        complete=audit.complete,
+        full_scope=audit.full_scope,
+        named_by_hand=named_by_hand,
+        trust=audit.trust,
+        reasons=[reason["id"] for reason in audit.reasons],
+        finished_at=audit.finished_at,
+        fingerprint=audit.fingerprint,
+        records=audit.counts.get("records", 0),
+        present=audit.counts.get("present", 0),
+    )
+
+
+def _store_facts(source: Source) -> StoreFacts:
+    identity = source.store.identity
+    fit = preflight(source.store)
+    running = Purge.objects.filter(fingerprint=identity.fingerprint, state=Purge.State.RUNNING).first()
+    return StoreFacts(
+        bucket=identity.bucket,
+        fingerprint=identity.fingerprint,
+        unfit=None if fit.fit else fit.reasons[0],
+        purge_running=(
+            f"Purge {running.pk} of this store is running since {running.started_at:%Y-%m-%d %H:%M:%S} UTC."
+            if running is not None and running.lease_is_alive
+            else ""
+        ),
+    )
+
+
+def _limits_document(limits: Limits, scope: Scope) -> dict[str, Any]:
+    return {
+        "max_ratio": limits.max_ratio,
+        "max_free": limits.max_free,
+        "max_delete": limits.max_delete,
+        "grace_period_s": limits.grace_period.total_seconds(),
+        "all_missing": limits.all_missing,
+        "ripen_s": limits.ripen.total_seconds() if limits.ripen is not None else None,
+        "scope": scope.to_dict(),
+    }
+
+
+def _plan_document(plan: PurgePlan, receivers: set[str]) -> dict[str, Any]:
+    return {
+        "delete": [one.to_dict() for one in plan.go],
+        "keep": [one.to_dict() for one in plan.keep],
+        "receivers": sorted(receivers),
+    }

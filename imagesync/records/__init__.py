@@ -1,0 +1,20 @@
+"""Which fields name objects, in which store; their records in key order."""
+
+from __future__ import annotations
+
+from imagesync.records.scope import Scope, parse_scope
+from imagesync.records.stream import Record, count_records, ordered_records
+from imagesync.records.targets import Source, Target, find_sources, record_label, store_options
+
+__all__ = [
+    "Record",
+    "Scope",
+    "Source",
+    "Target",
+    "count_records",
+    "find_sources",
+    "ordered_records",
+    "parse_scope",
+    "record_label",
+    "store_options",
+]

@@ -1,0 +1,60 @@
+"""What an audit found, as the database holds it: the input of reports and of purges."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from imagesync.core.ranges import prefix_end
+from imagesync.core.verdicts import NOT_KNOWN
+from imagesync.models import Audit, Finding
+from imagesync.records.scope import Scope
+from imagesync.records.stream import byte_ordered
+
+FAILED_LOOKS = tuple(sorted(NOT_KNOWN))
+
+
+def findings_of(audit: Audit) -> QuerySet[Finding]:
+    """What an audit found: what it opened and what it saw unchanged, in key order.
+
+    A record that this audit could not look at counts as that, whatever was known before.
+    """
+    until = Q(closed_at=None)
+    if audit.finished_at is not None:
+        until |= Q(closed_at__gt=audit.finished_at)
+    seen = Finding.objects.filter(
+        until, fingerprint=audit.fingerprint, settled=True, opened_by_id__lte=audit.pk
+    )
+    failed = seen.filter(
+        content_type=OuterRef("content_type"),
+        object_pk=OuterRef("object_pk"),
+        field=OuterRef("field"),
+        verdict__in=FAILED_LOOKS,
+    )
+    seen = seen.filter(Q(verdict__in=FAILED_LOOKS) | ~Exists(failed))
+    seen = seen.annotate(byte_key=byte_ordered(F("key"), seen.db))
+    return in_scope(seen, Scope.from_dict(audit.scope)).order_by("byte_key", "pk")
+
+
+def in_scope(findings: QuerySet[Finding], scope: Scope) -> QuerySet[Finding]:
+    """The part of ``findings_of`` that a scope means."""
+    if scope.fields:
+        wanted = Q(pk__in=[])
+        for label in scope.fields:
+            app_label, model_name, field = label.split(".")
+            wanted |= Q(
+                content_type__app_label=app_label, content_type__model=model_name.lower(), field=field
+            )
+        findings = findings.filter(wanted)
+    if scope.prefix:
+        findings = findings.filter(byte_key__gte=scope.prefix)
+        end = prefix_end(scope.prefix)
+        findings = findings if end is None else findings.filter(byte_key__lt=end)
+    if scope.is_explicit:
+        wanted = Q(key__in=scope.keys)
+        for label, pk in scope.ids:
+            app_label, model_name = label.split(".")
+            wanted |= Q(
+                content_type__app_label=app_label, content_type__model=model_name.lower(), object_pk=pk
+            )
+        findings = findings.filter(wanted)
+    return findings

@@ -1,0 +1,186 @@
+"""Which fields of which models name objects, what may be done about their orphans, and in which store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.files.storage import storages
+from django.db.models import FileField, Model
+from django.utils.module_loading import import_string
+
+from imagesync.conf import AppSettings, app_settings
+from imagesync.exceptions import NothingMatches
+from imagesync.models import AbstractImage, Image
+from imagesync.storage.store import ClientOptions, S3Store, Store, is_s3
+
+DEFAULT_POLICY = "report"
+OWN_FIELD = "imagesync.Image.file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One file field of one model."""
+
+    model: type[Model]
+    field: FileField
+    policy: str
+    """``delete``, ``clear`` or ``report``: what a purge may do about an orphan."""
+    age_field: str
+    """The field that says how old a record is; empty when nothing says it."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.model._meta.label}.{self.field.name}"
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the records keep a verdict, a store, a size and an ETag of their own."""
+        return issubclass(self.model, AbstractImage) and self.field.name == "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One store and the fields that name its objects. An audit compares one source."""
+
+    store: Store
+    targets: tuple[Target, ...]
+    workers: int = 8
+    """How many requests may be under way at once."""
+
+
+def record_label(model: type[Model], pk: Any) -> str:
+    """``app.Model:pk``, as commands and JSON name a record."""
+    return f"{model._meta.label}:{pk}"
+
+
+def find_sources(
+    *, alias: str = "", fields: Collection[str] = (), workers: int | None = None
+) -> list[Source]:
+    """Every store that file fields of this project name objects in, with those fields.
+
+    ``alias`` (of STORAGES) and ``fields`` (``app.Model.field``) narrow it; ``workers`` is how many requests
+    may be under way at once (default: the setting). Raises NothingMatches when
+    nothing is left, and ImproperlyConfigured when ``IMAGESYNC["FIELDS"]`` names what does not exist.
+    """
+    settings = app_settings()
+    targets = list(_targets(settings))
+    _refuse_unknown(settings.fields, targets)
+    labels = {target.label for target in targets}
+    for label in fields:
+        if label not in labels:
+            raise NothingMatches(f"{label!r} is not a file field on S3. There are: {_listed(labels)}.")
+    if fields:
+        targets = [target for target in targets if target.label in fields]
+
+    options = store_options(settings, workers)
+    stores: dict[str, S3Store] = {}
+    grouped: dict[str, list[Target]] = {}
+    for target in targets:
+        target_alias = _alias_of(target)
+        if alias and alias != target_alias:
+            continue
+        store = S3Store.from_storage(target.field.storage, alias=target_alias, options=options)
+        key = store.identity.fingerprint
+        stores.setdefault(key, store)
+        grouped.setdefault(key, []).append(target)
+    if not grouped:
+        raise NothingMatches(_nothing_there(alias, labels))
+    return [
+        Source(store=stores[key], targets=tuple(found), workers=options.workers)
+        for key, found in grouped.items()
+    ]
+
+
+def store_options(settings: AppSettings, workers: int | None = None) -> ClientOptions:
+    return ClientOptions(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.read_timeout,
+        max_attempts=settings.max_attempts,
+        workers=workers or settings.workers,
+        client_factory=_client_factory(settings.client_factory),
+    )
+
+
+def _client_factory(path: str) -> Any:
+    if not path:
+        return None
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"IMAGESYNC['CLIENT_FACTORY'] = {path!r} cannot be imported.") from error
+
+
+def _targets(settings: AppSettings) -> Iterator[Target]:
+    for model in apps.get_models(include_auto_created=True):
+        if model._meta.proxy or not model._meta.managed or model._meta.swapped:
+            continue
+        for field in model._meta.local_concrete_fields:  # a parent's field is the parent's
+            if isinstance(field, FileField) and is_s3(field.storage):
+                yield _target(model, field, settings)
+
+
+def _target(model: type[Model], field: FileField, settings: AppSettings) -> Target:
+    label = f"{model._meta.label}.{field.name}"
+    own_age = "created_at" if issubclass(model, AbstractImage) else ""
+    entry = settings.fields.get(label, "delete" if label == OWN_FIELD else DEFAULT_POLICY)
+    if isinstance(entry, str):
+        return Target(model=model, field=field, policy=entry, age_field=own_age)
+    age_field = entry.get("age_field", own_age)
+    if age_field and age_field not in {one.name for one in model._meta.concrete_fields}:
+        raise ImproperlyConfigured(
+            f"IMAGESYNC['FIELDS'][{label!r}]: {model._meta.label} has no field {age_field!r}."
+        )
+    return Target(model=model, field=field, policy=entry["policy"], age_field=age_field)
+
+
+def _refuse_unknown(configured: Collection[str], targets: list[Target]) -> None:
+    labels = {target.label for target in targets}
+    for label in configured:
+        if label in labels:
+            continue
+        app_label, model_name, field_name = label.split(".")
+        try:
+            field = apps.get_model(app_label, model_name)._meta.get_field(field_name)
+        except (LookupError, FieldDoesNotExist) as error:
+            raise ImproperlyConfigured(
+                f"IMAGESYNC['FIELDS'] names {label!r}, which does not exist."
+            ) from error
+        if not isinstance(field, FileField):
+            raise ImproperlyConfigured(f"IMAGESYNC['FIELDS'] names {label!r}, which is not a file field.")
+
+
+def _alias_of(target: Target) -> str:
+    """The alias in STORAGES of the field's storage, or the field's own label when it has none."""
+    wanted = _construction(target.field.storage)
+    for alias in storages.backends:
+        if _construction(storages[alias]) == wanted:
+            return alias
+    return target.label
+
+
+def _construction(storage: Any) -> Any:
+    deconstruct = getattr(storage, "deconstruct", None)
+    return deconstruct() if deconstruct is not None else storage
+
+
+def _listed(labels: Collection[str]) -> str:
+    return ", ".join(sorted(labels)) or "none"
+
+
+def _nothing_there(alias: str, labels: Collection[str]) -> str:
+    if alias and alias not in storages.backends:
+        return (
+            f"There is no storage {alias!r} in STORAGES. There are: {', '.join(sorted(storages.backends))}."
+        )
+    if alias:
+        return f"No file field uses the storage {alias!r}. File fields on S3: {_listed(labels)}."
+    if is_s3(Image._meta.get_field("file").storage):
+        return "No file field matches."
+    return (
+        "No file field of this project is on S3: the default storage is not "
+        'storages.backends.s3.S3Storage. Set STORAGES["default"]["BACKEND"] to it.'
+    )

@@ -1,0 +1,230 @@
+"""An audit's report. ``documents`` are ``imagesync.audit/1`` without findings; those come as a stream."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TextIO
+
+from imagesync.reports.escaping import cell, markdown, plain_markdown, printable
+
+Document = Mapping[str, Any]
+Rows = Iterable[Document]
+Report = tuple[Document, Rows]
+
+CSV_COLUMNS = ("audit", "store", "record", "field", "key", "verdict", "reason", "since")
+EVIDENCE_COLUMNS = ("operation", "status", "code", "request_id", "at")
+
+PROMISES = {
+    "present": "the object is there",
+    "mismatched": "there, but empty or not what the record remembers",
+    "archived": "there, but must be restored before it can be read",
+    "recoverable": "behind a delete marker; a version can be brought back",
+    "missing": "proven absent: 404 NoSuchKey from a healthy store",
+    "ambiguous": "the stored name does not map to one exact key",
+    "denied": "S3 refused to say",
+    "unknown": "we could not look",
+    "unchecked": "nobody has looked yet",
+}
+
+
+def write_audits(out: TextIO, format: str, reports: Sequence[Report], *, limit: int | None = None) -> None:
+    """Write one or several audits. ``limit`` is how many findings the text shows per audit."""
+    writers: dict[str, Callable[[], None]] = {
+        "json": lambda: _json(out, reports),
+        "ndjson": lambda: _ndjson(out, reports),
+        "csv": lambda: _csv(out, reports),
+        "markdown": lambda: _markdown(out, reports),
+        "text": lambda: _text(out, reports, limit),
+    }
+    writers[format]()
+
+
+AUDIT_FORMATS = ("text", "json", "ndjson", "csv", "markdown")
+
+
+def _json(out: TextIO, reports: Sequence[Report]) -> None:
+    if len(reports) == 1:
+        _json_audit(out, *reports[0])
+    else:
+        out.write('{"schema": "imagesync.audits/1", "audits": [')
+        for number, report in enumerate(reports):
+            out.write(", " if number else "")
+            _json_audit(out, *report)
+        out.write("]}")
+    out.write("\n")
+
+
+def _json_audit(out: TextIO, document: Document, findings: Rows) -> None:
+    out.write(json.dumps(document)[:-1] + ', "findings": [')
+    for number, finding in enumerate(findings):
+        out.write((",\n" if number else "\n") + json.dumps(finding))
+    out.write("]}")
+
+
+def _ndjson(out: TextIO, reports: Sequence[Report]) -> None:
+    """One line per audit, then one per finding of it."""
+    for document, findings in reports:
+        out.write(json.dumps(document) + "\n")
+        for finding in findings:
+            out.write(
+                json.dumps({"schema": "imagesync.finding/1", "audit": document["audit"], **finding}) + "\n"
+            )
+
+
+def _csv(out: TextIO, reports: Sequence[Report]) -> None:
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow([*CSV_COLUMNS, *EVIDENCE_COLUMNS])
+    for document, findings in reports:
+        for finding in findings:
+            row = {**finding, "audit": document["audit"], "store": document["store"]["fingerprint"]}
+            evidence = finding["evidence"]
+            writer.writerow(
+                [cell(row.get(name)) for name in CSV_COLUMNS]
+                + [cell(evidence.get(name)) for name in EVIDENCE_COLUMNS]
+            )
+
+
+def _text(out: TextIO, reports: Sequence[Report], limit: int | None) -> None:
+    for number, (document, findings) in enumerate(reports):
+        out.write("\n" if number else "")
+        out.writelines(line + "\n" for line in _text_lines(document, findings, limit))
+
+
+def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterator[str]:
+    store, counts = document["store"], document["counts"]
+    yield f"Audit {document['audit']} of {_where(store)}: {document['trust'] or 'not finished'}"
+    for reason in document["reasons"]:
+        yield f"  {reason['id']}: {printable(reason['fact'])}"
+        yield f"    -> {printable(reason['hint'])}"
+    if not counts.get("records"):
+        yield "  No record was judged." if document["reasons"] else "  No record names an object here."
+        return
+    yield f"  {counts['records']:,} records, {_requests(document)}"
+    for verdict, promise in PROMISES.items():
+        if counts.get(verdict):
+            share = 100 * counts[verdict] / counts["records"]
+            yield f"  {verdict:<12}{counts[verdict]:>10,}  {share:6.2f} %  {promise}"
+    shown, rest = _first(findings, limit)
+    if shown:
+        yield ""
+    for finding in shown:
+        yield f"  {finding['verdict']:<12}{finding['record']}  {printable(finding['key'])}"
+        yield f"              {_because(finding)}"
+    if rest:
+        yield f"  ... and {rest:,} more; --format csv --output FILE lists them all"
+
+
+def _markdown(out: TextIO, reports: Sequence[Report]) -> None:
+    for number, (document, findings) in enumerate(reports):
+        out.write("\n" if number else "")
+        out.writelines(line + "\n" for line in _markdown_lines(document, findings))
+
+
+def _markdown_lines(document: Document, findings: Rows) -> Iterator[str]:
+    store, counts = document["store"], document["counts"]
+    yield f"## Image audit {document['audit']}"
+    yield ""
+    yield f"- **Store:** {markdown(store['bucket'])}, region {markdown(store['region'])}, endpoint {markdown(store['endpoint'])}"
+    yield f"- **When:** {document['started_at']} to {document['finished_at']}"
+    yield f"- **How:** {document['strategy']} ({document['strategy_reason']}); {_requests(document)}"
+    yield f"- **Trust:** {document['trust']}"
+    for reason in document["reasons"]:
+        yield f"  - `{reason['id']}`: {plain_markdown(reason['fact'])} {plain_markdown(reason['hint'])}"
+    yield ""
+    yield "### What was found"
+    yield ""
+    yield "| verdict | records | meaning |"
+    yield "| --- | ---: | --- |"
+    for verdict, promise in PROMISES.items():
+        if counts.get(verdict):
+            yield f"| {verdict} | {counts[verdict]:,} | {promise} |"
+    yield f"| all | {counts.get('records', 0):,} | |"
+    yield ""
+    why: Counter[tuple[str, str]] = Counter()
+    head = [
+        "### Each of them, and why",
+        "",
+        "| record | key | verdict | evidence |",
+        "| --- | --- | --- | --- |",
+    ]
+    for finding in findings:
+        yield from head
+        head = []
+        why[finding["verdict"], _because(finding, brief=True)] += 1
+        yield (
+            f"| {markdown(finding['record'])} | {markdown(finding['key'])} | {finding['verdict']} "
+            f"| {plain_markdown(_because(finding))} |"
+        )
+    if why:
+        yield ""
+        yield "### Why"
+        yield ""
+        for (verdict, because), number in why.most_common():
+            yield f"- {number:,} {verdict}: {plain_markdown(because)}"
+        yield ""
+    yield from _cleanup_summary(document.get("cleanup"))
+
+
+def _cleanup_summary(cleanup: Sequence[Document] | None) -> Iterator[str]:
+    yield "### What was done"
+    yield ""
+    if not cleanup:
+        yield "Nothing was deleted: an audit only looks."
+        return
+    yield "| purge | state | deleted | cleared | kept | by | when |"
+    yield "| --- | --- | ---: | ---: | ---: | --- | --- |"
+    for purge in cleanup:
+        yield (
+            f"| {purge['purge']} | {purge['state']} | {purge['deleted']:,} | {purge['cleared']:,} "
+            f"| {purge['kept']:,} | {plain_markdown(purge['by'])} | {purge['at'] or ''} |"
+        )
+    yield ""
+    yield "### Before and after"
+    yield ""
+    for purge in cleanup:
+        yield (
+            f"- Purge {purge['purge']}: {purge['before']:,} records before, {purge['after']:,} after; "
+            f"undo with `restore_purged {purge['purge']}`."
+        )
+
+
+def _because(finding: Document, *, brief: bool = False) -> str:
+    """The evidence in one line: what was asked, what came back."""
+    evidence = finding["evidence"]
+    reason = f"{finding['reason']}: " if finding.get("reason") else ""
+    if not evidence.get("operation"):
+        return f"{reason}nobody asked S3".strip()
+    status = evidence.get("status")
+    answer = f"HTTP {status}" if status else "no answer"
+    line = f"{reason}{evidence['operation']} -> {answer} {evidence.get('code', '')}".rstrip()
+    if evidence.get("versions"):
+        line += f", versions: {evidence['versions']}"
+    if not brief and evidence.get("request_id"):
+        line += f", request {evidence['request_id']}"
+    if not brief and evidence.get("at"):
+        line += f", {evidence['at'][:19]}Z"
+    return printable(line)
+
+
+def _where(store: Document) -> str:
+    region = f" ({store['region']})" if store["region"] else ""
+    return printable(f"s3://{store['bucket']}/{store['prefix']}{region}")
+
+
+def _requests(document: Document) -> str:
+    made = ", ".join(f"{number:,} {kind}" for kind, number in sorted(document["requests"].items()) if number)
+    return f"requests: {made or 'none'}"
+
+
+def _first(rows: Rows, limit: int | None) -> tuple[list[Document], int]:
+    shown: list[Document] = []
+    rest = 0
+    for row in rows:
+        if limit is None or len(shown) < limit:
+            shown.append(row)
+        else:
+            rest += 1
+    return shown, rest

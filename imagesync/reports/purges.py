@@ -1,0 +1,113 @@
+"""A purge's plan and outcome, and a restore's. ``document`` is ``imagesync.purge/1``."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
+
+from imagesync.reports.escaping import cell, printable
+
+Document = Mapping[str, Any]
+
+PURGE_FORMATS = ("text", "json", "csv")
+TEXT_SAMPLE = 20
+
+
+def write_purge(out: TextIO, format: str, document: Document) -> None:
+    if format == "json":
+        out.write(json.dumps(document) + "\n")
+    elif format == "csv":
+        _csv(out, document)
+    else:
+        out.writelines(line + "\n" for line in _text(document))
+
+
+def write_restore(out: TextIO, format: str, document: Document) -> None:
+    if format == "json":
+        out.write(json.dumps(document) + "\n")
+    else:
+        out.writelines(line + "\n" for line in _restore_text(document))
+
+
+def _csv(out: TextIO, document: Document) -> None:
+    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(["purge", "record", "key", "action", "why", "cascades"])
+    for entry in document["delete"]:
+        cascades = "; ".join(f"{label}: {number}" for label, number in sorted(entry["cascades"].items()))
+        writer.writerow(
+            [
+                cell(one)
+                for one in (document["purge"], entry["record"], entry["key"], entry["action"], "", cascades)
+            ]
+        )
+    for entry in document["keep"]:
+        writer.writerow(
+            [
+                cell(one)
+                for one in (document["purge"], entry["record"], entry["key"], "keep", entry["why"], "")
+            ]
+        )
+
+
+def _text(document: Document) -> Iterator[str]:
+    counts, refused = document["counts"], document["refused"]
+    yield _headline(document)
+    if refused:
+        yield f"  {refused['id']}: {printable(refused['fact'])}"
+        yield f"    -> {printable(refused['hint'])}"
+    for action in ("delete", "clear"):
+        entries = [entry for entry in document["delete"] if entry["action"] == action]
+        if entries and not document["executed"]:
+            yield f"  would {action} {len(entries):,}:"
+        elif entries:
+            yield f"  planned to {action} {len(entries):,}:"
+        for entry in entries[:TEXT_SAMPLE]:
+            yield f"    {entry['record']}  {printable(entry['key'])}{_cascades(entry['cascades'])}"
+        if len(entries) > TEXT_SAMPLE:
+            yield f"    ... and {len(entries) - TEXT_SAMPLE:,} more; --format csv --output FILE lists them all"
+    cascaded: Counter[str] = Counter()
+    for entry in document["delete"]:
+        cascaded.update(entry["cascades"])
+    if cascaded:
+        yield "  with them: " + ", ".join(f"{number:,} {label}" for label, number in sorted(cascaded.items()))
+    for receiver in document.get("receivers", []):
+        yield f"  signal receiver that will run: {printable(receiver)}"
+    if document["keep"]:
+        yield f"  keeps {len(document['keep']):,}:"
+        for why, number in Counter(entry["why"] for entry in document["keep"]).most_common():
+            yield f"    {number:,} because {printable(why)}"
+    if document["executed"]:
+        yield f"  {counts['deleted']:,} deleted, {counts['cleared']:,} cleared, {counts['kept']:,} kept"
+        if counts["deleted"] or counts["cleared"]:
+            yield f"  undo: restore_purged {document['purge']}"
+
+
+def _headline(document: Document) -> str:
+    planned = document["counts"]["planned"]
+    if document["refused"]:
+        return f"Purge {document['purge']}: refused, nothing was touched."
+    if document["executed"]:
+        return f"Purge {document['purge']} of audit {document['audit']}: executed."
+    if not planned:
+        return f"Purge {document['purge']} of audit {document['audit']}: nothing to do."
+    return f"Purge {document['purge']} of audit {document['audit']}: plan for {planned:,} records, nothing touched yet."
+
+
+def _cascades(cascades: Mapping[str, int]) -> str:
+    if not cascades:
+        return ""
+    return "  (+ " + ", ".join(f"{number} {label}" for label, number in sorted(cascades.items())) + ")"
+
+
+def _restore_text(document: Document) -> Iterator[str]:
+    counts = document["counts"]
+    did = "restored" if document["executed"] else "can be restored"
+    yield f"Purge {document['purge']}: {counts['restored']:,} records {did}, {counts['conflicts']:,} in conflict."
+    for entry in document["conflicts"]:
+        yield f"  not restored: {entry['record']}  {printable(entry['key'])}"
+        yield f"    because {printable(entry['why'])}"
+    for entry in document["notes"]:
+        yield f"  note: {entry['record']}: {printable(entry['why'])}"

@@ -1,0 +1,129 @@
+"""What the rest of imagesync asks of a store. ``S3Store`` and ``MemoryStore`` keep this contract.
+
+Nothing here raises for anything on the S3 side: every answer, and the lack of one, is an Evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from imagesync.core.verdicts import Evidence
+
+KEPT_HEADERS = frozenset(
+    {
+        "x-amz-bucket-region",
+        "x-amz-delete-marker",
+        "x-amz-version-id",
+        "x-amz-storage-class",
+        "x-amz-restore",
+        "x-amz-archive-status",
+        "date",
+    }
+)
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreIdentity:
+    alias: str
+    """In STORAGES; the field's label when its storage has no alias."""
+    bucket: str
+    region: str
+    endpoint: str
+    """Without user information: never a secret."""
+    prefix: str
+    """The storage's location; empty, or ending in a slash."""
+    fingerprint: str
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingAnswer:
+    evidence: Evidence
+    page: Mapping[str, Any] | None
+    """The parsed page of a 200, keys decoded; None for any other answer."""
+
+
+class Store(Protocol):
+    """One bucket as Django sees it through one storage."""
+
+    @property
+    def identity(self) -> StoreIdentity: ...
+
+    @property
+    def requests(self) -> Counter[str]:
+        """Calls made so far, by kind: HEAD, GET, LIST, HEAD_BUCKET, VERSIONS, VERSIONING."""
+        ...
+
+    def key_for(self, name: str) -> str | None:
+        """The exact key of a stored name; None when the storage would rewrite the name."""
+        ...
+
+    def name_for(self, key: str) -> str | None:
+        """The stored name of a key; None when the key is not under this store's prefix."""
+        ...
+
+    def head(self, key: str) -> Evidence: ...
+
+    def get(self, key: str) -> Evidence:
+        """A ranged GET of the first byte: the only answer that can prove absence."""
+        ...
+
+    def versions_of(self, key: str) -> str:
+        """``none``, ``found``, ``denied``, ``not_offered`` or ``failed``: is there any version of this key?"""
+        ...
+
+    def head_bucket(self) -> Evidence: ...
+
+    def versioning(self) -> str:
+        """``off``, ``enabled``, ``suspended`` or ``unknown``."""
+        ...
+
+    def list_page(
+        self, *, prefix: str, start_after: str = "", token: str = "", max_keys: int = 1000
+    ) -> ListingAnswer: ...
+
+
+def fingerprint(endpoint: str, bucket: str, prefix: str) -> str:
+    """A hash of where a store is: the same for the same bucket however it is addressed.
+
+    All of AWS's hosts (regional, global, dual-stack, accelerated, VPC) count as one, so that correcting the
+    region leaves the store the same; China is a partition of its own.
+    """
+    identity = "\n".join((_place(endpoint), bucket, prefix))
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def _place(endpoint: str) -> str:
+    parts = urlsplit(endpoint)
+    host = (parts.hostname or "").lower()
+    if host.endswith(".amazonaws.com.cn"):
+        return "aws-cn"
+    if not host or host.endswith(".amazonaws.com"):
+        return "aws"
+    port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
+    return host + port + parts.path.rstrip("/")
+
+
+def clean_code(code: object) -> str:
+    """An error code as it may be kept: servers are strangers."""
+    return code if isinstance(code, str) and re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", code) else ""
+
+
+def clean_headers(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The headers worth keeping, lower-case, short, in printable ASCII."""
+    kept = {}
+    for name, value in headers.items():
+        lowered = str(name).lower()
+        if lowered in KEPT_HEADERS:
+            kept[lowered] = "".join(one for one in str(value) if " " <= one <= "~")[:200]
+    return kept

