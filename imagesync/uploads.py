@@ -16,7 +16,7 @@ class RememberingFile(ImageFieldFile):
     The figures come from the bytes in memory. Nothing is ever asked of the storage but to save.
     """
 
-    def save(self, name: str, content: File, save: bool = True) -> None:
+    def save(self, name: str, content: File[Any], save: bool = True) -> None:
         remembered = describe_upload(content)
         super().save(name, content, save=False)
         remember = getattr(self.instance, "remember_upload", None)
@@ -40,7 +40,7 @@ class RememberingImageField(models.ImageField):
         return name, "imagesync.uploads.RememberingImageField", args, kwargs
 
 
-def describe_upload(content: File) -> dict[str, int | None]:
+def describe_upload(content: File[Any]) -> dict[str, int | None]:
     """``size_bytes``, ``width`` and ``height`` of a file about to be stored; None for what it isn't."""
     width, height = get_image_dimensions(content)
     content.seek(0)

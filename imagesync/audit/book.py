@@ -96,7 +96,7 @@ class Book:
                 finding.delete()  # another audit settled the same meanwhile
                 continue
             Finding.objects.filter(pk=finding.pk).update(settled=True)
-            target = self.targets.get((finding.content_type_id, finding.field))
+            target = self.targets.get((finding.content_type_id or 0, finding.field))
             if target is not None:
                 to_mark[target, finding.verdict].append(finding)
         if self.audit.marks:

@@ -6,7 +6,8 @@ A plan is a promise about a moment. A dry run is a plan that nobody executes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made_by
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,8 +45,8 @@ class AuditFacts:
     named_by_hand: bool
     """Somebody named this audit, so its scope need not be the whole."""
     trust: str
-    reasons: Sequence[str]
-    """Ids of the reasons that lowered its trust."""
+    reasons: Sequence[Diagnosis]
+    """What lowered its trust."""
     finished_at: datetime | None
     fingerprint: str
     records: int
@@ -83,7 +84,7 @@ class Candidate:
     restored_before: bool = False
     objection: str = ""
     """Why it must stay, as far as the database told (protected, other file, changed since ...)."""
-    cascades: Mapping[str, int] = field(default_factory=dict)
+    cascades: Mapping[str, int] = made_by(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +98,7 @@ class Planned:
     def to_dict(self) -> dict[str, Any]:
         return {
             "record": self.record,
+            "field": self.field,
             "key": self.key,
             "action": self.action,
             "cascades": dict(self.cascades),
@@ -189,10 +191,11 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
             hint=f"Finish it with check_s3_images --resume {audit.id}, then purge.",
         )
     if audit.trust not in (Trust.TRUSTWORTHY, Trust.DEGRADED):
+        why = audit.reasons[0] if audit.reasons else None
         return Diagnosis(
             id="audit_untrustworthy",
-            fact=f"Audit {audit.id} is untrustworthy, so nothing follows from it.",
-            hint=f"See its reasons with check_s3_images --resume {audit.id}, mend them, then audit again.",
+            fact=f"Audit {audit.id} is untrustworthy, so nothing follows from it. {why.fact if why else ''}".strip(),
+            hint=f"{why.hint if why else ''} Then run check_s3_images again.".strip(),
         )
     if audit.fingerprint != store.fingerprint:
         return Diagnosis(
@@ -243,7 +246,7 @@ def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Lim
     if limits.all_missing:
         return None
     lift = f"If it is really so, --all-missing {store.bucket} lifts this."
-    if COLLAPSE in audit.reasons:
+    if any(reason.id == COLLAPSE for reason in audit.reasons):
         return Diagnosis(
             id=COLLAPSE,
             fact=f"Every record that audit {audit.id} looked at first, last seen present, was gone.",

@@ -6,12 +6,18 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import (
+    BaseCommand,
+    CommandError,
+    CommandParser,
+    DjangoHelpFormatter,
+    OutputWrapper,
+)
 from django.db import DatabaseError, OperationalError, ProgrammingError
 
 from imagesync.exceptions import (
@@ -77,13 +83,12 @@ class ImageSyncCommand(BaseCommand):
             self.stderr.write(text, style_func=str)
 
     _verbosity = 1
+    run: Callable[..., None]
+    """What the command does; its options come as keywords."""
 
     def handle(self, *args: Any, verbosity: int = 1, **options: Any) -> None:
         self._verbosity = verbosity
         self.run(**options)
-
-    def run(self, **options: Any) -> None:
-        raise NotImplementedError
 
     def confirm_number(self, number: int, question: str) -> None:
         """Have the number typed. Raises CommandError (exit 1) without a terminal, or at another answer."""
@@ -133,14 +138,30 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+class Verbatim:
+    """Django's OutputWrapper without the line end that it adds to every piece."""
+
+    def __init__(self, wrapper: OutputWrapper) -> None:
+        self.wrapper = wrapper
+
+    def write(self, text: str) -> int:
+        if text:
+            self.wrapper.write(text, ending="")
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+
 @contextlib.contextmanager
-def output(path: str, stdout: Any, kept: str) -> Iterator[TextIO]:
+def output(path: str, stdout: OutputWrapper, kept: str) -> Iterator[TextIO]:
     """Where the report goes: ``path`` (written whole or not at all) or stdout.
 
     ``kept`` tells what is not lost when the file cannot be written.
     """
     if not path:
-        yield stdout
+        yield cast(TextIO, Verbatim(stdout))
         return
     try:
         with _whole_file(Path(path)) as file:

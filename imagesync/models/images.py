@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
@@ -109,22 +109,25 @@ class AbstractImage(models.Model):
     def __str__(self) -> str:
         return self.title or self.file.name or f"#{self.pk}"
 
-    def save(self, *args: Any, update_fields: Collection[str] | None = None, **kwargs: Any) -> None:
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save; a new file, or another name, starts as ``unchecked`` again."""
+        if update_fields is not None:
+            update_fields = set(update_fields)
         names_file = update_fields is None or "file" in update_fields
-        before = getattr(self, "_loaded_name", None)
-        if names_file and before is not None and self.file.name != before:
+        before: str | None = getattr(self, "_loaded_name", None)
+        if names_file and before is not None and str(self.file) != before:
             self.forget_verdict()
         if update_fields is not None and names_file:
             update_fields = {*update_fields, *UPLOAD_FIELDS}
         super().save(*args, update_fields=update_fields, **kwargs)
         if names_file:
-            self._loaded_name = self.file.name
+            self._loaded_name = str(self.file)
 
     @classmethod
-    def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Any:
-        loaded = super().from_db(db, field_names, values)
-        loaded._loaded_name = loaded.__dict__["file"].name if "file" in loaded.__dict__ else None
+    def from_db(cls, *args: Any, **kwargs: Any) -> Any:
+        loaded: Any = super().from_db(*args, **kwargs)
+        # the descriptor is not asked: a deferred column stays deferred
+        loaded._loaded_name = str(loaded.__dict__["file"]) if "file" in loaded.__dict__ else None
         return loaded
 
     def remember_upload(self, *, size_bytes: int | None, width: int | None, height: int | None) -> None:

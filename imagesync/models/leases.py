@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -34,6 +35,9 @@ class Leased(models.Model):
     def lease_is_alive(self) -> bool:
         return self.lease_until is not None and self.lease_until > timezone.now()
 
+    def _rows(self) -> models.QuerySet[Any]:
+        return type(self)._default_manager.all()
+
     def take_lease(self, *, states: tuple[str, ...]) -> bool:
         """Claim this row for ourselves, atomically; False when somebody else holds or got it.
 
@@ -43,8 +47,8 @@ class Leased(models.Model):
         free = models.Q(state__in=states) | models.Q(state="running", lease_until__lt=now)
         owner = new_owner()
         claimed = (
-            type(self)
-            ._default_manager.filter(free, pk=self.pk)
+            self._rows()
+            .filter(free, pk=self.pk)
             .update(state="running", lease_owner=owner, lease_until=now + LEASE)
         )
         if claimed:
@@ -55,8 +59,8 @@ class Leased(models.Model):
         """Say that we are alive. Raises AlreadyRunning when the lease was lost to another process."""
         until = timezone.now() + LEASE
         renewed = (
-            type(self)
-            ._default_manager.filter(pk=self.pk, state="running", lease_owner=self.lease_owner)
+            self._rows()
+            .filter(pk=self.pk, state="running", lease_owner=self.lease_owner)
             .update(lease_until=until)
         )
         if not renewed:

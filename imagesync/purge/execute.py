@@ -29,8 +29,7 @@ from imagesync.purge.objections import (
     other_keys,
     stored_name,
 )
-from imagesync.purge.restore_rows import clear_copy
-from imagesync.purge.rows import NamedFile
+from imagesync.purge.rows import NamedFile, clear_copy
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight

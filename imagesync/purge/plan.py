@@ -11,6 +11,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from imagesync.conf import app_settings
+from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
@@ -194,7 +195,7 @@ def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:
         full_scope=audit.full_scope,
         named_by_hand=named_by_hand,
         trust=audit.trust,
-        reasons=[reason["id"] for reason in audit.reasons],
+        reasons=[Diagnosis(**reason) for reason in audit.reasons],
         finished_at=audit.finished_at,
         fingerprint=audit.fingerprint,
         records=audit.counts.get("records", 0),

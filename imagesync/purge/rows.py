@@ -1,7 +1,7 @@
-"""What deleting one database record would take along, and a copy of it without loss.
+"""What deleting one record would take along: collected, kept as text without loss, and deleted.
 
-Nothing here knows S3. Django's own Collector decides what goes; every row is loaded, so that it can be
-copied, and a row that cannot be copied without loss keeps the whole record.
+Django's Collector says what goes. It is not allowed to delete anything unseen, and whatever it leaves to the
+database (``DO_NOTHING``, ``DB_CASCADE``, foreign keys made by hand) blocks the record as soon as rows exist.
 """
 
 from __future__ import annotations
@@ -10,22 +10,31 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from django.db import connections
-from django.db.models import DO_NOTHING, FileField, Model, ProtectedError, RestrictedError
-from django.db.models.deletion import Collector
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, IntegrityError, connections, models
+from django.db.models import Field, FileField, Model, ProtectedError, QuerySet, RestrictedError
+from django.db.models.deletion import DO_NOTHING, Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from imagesync.purge.copies import NotPreservable, decode, encode, row_copy
-from imagesync.purge.database_rules import reached_by_database
+from imagesync.purge.restore_rows import CHUNK, NotPreservable, encode, kept_fields, read, write_pk, write_row
 
-FORMAT_VERSION = 1
+_BY_DATABASE = [
+    getattr(models, name)
+    for name in ("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT")  # Django 6.1
+    if hasattr(models, name)
+]
+
+
+class RowsChanged(IntegrityError):
+    """What a deletion would take along is not any more what was copied; look again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file that a row names."""
+    """An object that a row names. ``model`` is the one whose table has the column."""
 
     model: type[Model]
     pk: Any
@@ -34,190 +43,169 @@ class NamedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedRow:
-    """A row that stays, with a column that the deletion sets (SET_NULL, SET_DEFAULT, SET)."""
+class Changed:
+    """A value of a row that stays, which the deletion sets (SET_NULL, SET_DEFAULT, SET)."""
 
-    model: type[Model]
-    pk: Any
-    attname: str
+    instance: Model
+    field: Field[Any, Any]
     old: Any
     new: Any
 
 
-@dataclass
-class Consequences:
-    """What deleting one record does. Computed without changing anything; ``execute`` does it."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A row that goes, as its own table has it. A multi-table child and its parent are two."""
 
-    record: Model
-    using: str
-    taken: list[Model] = field(default_factory=list)
-    """Every row that goes, the record included, in the order of deletion."""
-    changed: list[ChangedRow] = field(default_factory=list)
-    blocked: str = ""
-    """Why the record cannot go; empty when it can."""
-    _collector: Collector | None = None
-    _copy: str = ""
-
-    def cascades(self) -> dict[str, int]:
-        """``app.Model`` -> rows that go along or are changed; the record itself is not counted."""
-        labels = Counter(row._meta.label for row in self.taken)
-        labels.update(row.model._meta.label for row in self.changed)
-        labels[self.record._meta.label] -= 1
-        for parent in self.record._meta.get_parent_list():  # the other half of the record itself
-            labels[parent._meta.label] -= 1
-        return {label: number for label, number in sorted(labels.items()) if number > 0}
-
-    def files(self) -> list[NamedFile]:
-        """Every file that a row that goes names."""
-        return [
-            NamedFile(type(row), row.pk, one, str(getattr(row, one.attname)))
-            for row in self.taken
-            for one in row._meta.local_concrete_fields
-            if isinstance(one, FileField) and getattr(row, one.attname)
-        ]
-
-    def receivers(self) -> list[str]:
-        """Dotted paths of the signal receivers that will run; Django's own are left out."""
-        models = {type(row) for row in self.taken}
-        return sorted({path for model in models for path in _receiver_paths(model)})
-
-    def copy(self) -> str:
-        """Every row that goes or changes, as JSON, without loss (``restore_rows.put_back`` reads it)."""
-        return self._copy
-
-    def execute(self) -> None:
-        """Delete, through Django's Collector, signals and all. The caller holds a transaction.
-
-        The file fields are emptied in memory first, so that receivers which delete an object with its row
-        (django-cleanup and its like) have nothing to delete.
-        """
-        assert self._collector is not None  # noqa: S101 - only blocked records have none
-        for row in self.taken:
-            for one in row._meta.local_concrete_fields:
-                if isinstance(one, FileField):
-                    setattr(row, one.attname, "")
-        self._collector.delete()
+    model: type[Model]
+    pk: Any
+    values: dict[str, Any]
+    root: bool
+    """Whether it is the record itself, or a parent's half of it."""
 
 
-def consequences(record: Model, *, using: str) -> Consequences:
-    """What deleting ``record`` would do. Reads only."""
-    effects = Consequences(record, using)
-    collector = _LoadingCollector(using=using, origin=record)
-    try:
-        collector.collect([record])
-    except (ProtectedError, RestrictedError) as error:
-        held = error.protected_objects if isinstance(error, ProtectedError) else error.restricted_objects
-        effects.blocked = f"it is protected by a relation ({_counted(held)})"
-        return effects
-    collector.sort()
-    effects._collector = collector
-    effects.taken = [row for rows in collector.data.values() for row in rows]
-    effects.changed = list(_changed_rows(collector))
-    effects.blocked = _left_dangling(effects.taken, using) or reached_by_database(effects.taken, using)
-    if not effects.blocked:
-        try:
-            effects._copy = _copy_of(effects)
-        except NotPreservable as error:
-            effects.blocked = str(error)
-    return effects
+class _Blocked(Exception):  # noqa: N818 - an answer, no error
+    def __init__(self, block_id: str, why: str) -> None:
+        super().__init__(why)
+        self.block_id = block_id
 
 
-class _LoadingCollector(Collector):
-    """Loads every row instead of deleting some unseen: what was not loaded cannot be copied."""
+class _SeeingCollector(Collector):
+    """Loads every row that goes, whole."""
 
-    def can_fast_delete(self, objs: Any, from_field: Any = None) -> bool:
+    def __init__(self, using: str, origin: Model, *, lock: bool) -> None:
+        super().__init__(using=using, origin=origin)
+        self.lock = lock
+
+    def can_fast_delete(self, *args: Any, **kwargs: Any) -> bool:
         return False
 
     def _has_signal_listeners(self, model: type[Model]) -> bool:
-        return True  # Django then loads whole rows, not only their keys
+        return True  # then no column is deferred
+
+    def related_objects(self, *args: Any, **kwargs: Any) -> QuerySet[Model]:
+        found = super().related_objects(*args, **kwargs)
+        return found.select_related(None).select_for_update() if self.lock else found
 
 
-def _changed_rows(collector: Collector) -> Iterator[ChangedRow]:
-    for (changed_field, value), groups in collector.field_updates.items():
-        new = value.pk if isinstance(value, Model) else value
-        for group in groups:
-            for row in group:
-                yield ChangedRow(
-                    type(row), row.pk, changed_field.attname, getattr(row, changed_field.attname), new
-                )
+def consequences(record: Model, *, using: str, lock: bool = False) -> Consequences:
+    """Load what deleting ``record`` would do, from the database and not from the instance. Read only.
+
+    ``lock`` locks the rows (SELECT FOR UPDATE) for a deletion in the same transaction, where the database
+    can; without it ``execute`` looks again.
+    """
+    found = Consequences(record, using, lock=lock and connections[using].features.has_select_for_update)
+    try:
+        found._look()
+    except _Blocked as blocked:
+        found.blocked, found.block_id = str(blocked), blocked.block_id
+    return found
 
 
-def _left_dangling(taken: list[Model], using: str) -> str:
-    """Relations that Django leaves to the database: DO_NOTHING, and on_delete rules of the database."""
-    by_database = _database_level_rules()
-    for row in taken:
-        for relation in row._meta.related_objects:
-            on_delete = relation.on_delete
-            if on_delete is not DO_NOTHING and on_delete not in by_database:
-                continue
-            related = relation.related_model
-            held = related._base_manager.using(using).filter(**{relation.field.name: row}).count()
-            if held and on_delete is DO_NOTHING:
-                return f"it is protected by a relation ({held} {related._meta.label}, on_delete=DO_NOTHING)"
-            if held:
-                return f"a database-level on_delete reaches rows that could not be kept ({held} {related._meta.label})"
-    return ""
+class Consequences:
+    """Of deleting one record. When ``blocked`` says why it cannot go, the rest may be incomplete."""
 
+    def __init__(self, record: Model, using: str, *, lock: bool = False) -> None:
+        self.record = record
+        self.taken: list[Model] = []
+        self.changed: list[Changed] = []
+        self.blocked = ""
+        self.block_id = ""
+        self._using = using
+        self._lock = lock
+        self._kept: list[_Kept] = []
+        self._copy = ""
 
-def _database_level_rules() -> tuple[Any, ...]:
-    from django.db import models
+    def cascades(self) -> dict[str, int]:
+        """How many rows of each model go along or are changed, the record itself left out."""
+        gone = [kept.model._meta.label for kept in self._kept if not kept.root]
+        changed = {(change.instance._meta.concrete_model, change.instance.pk) for change in self.changed}
+        return dict(sorted(Counter([*gone, *(model._meta.label for model, _pk in changed)]).items()))
 
-    names = ("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT")  # Django 6.1 and later
-    return tuple(getattr(models, name) for name in names if hasattr(models, name))
+    def files(self) -> list[NamedFile]:
+        """Every object that a row which goes names."""
+        return [
+            NamedFile(kept.model, kept.pk, column, kept.values[column.attname])
+            for kept in self._kept
+            for column in kept_fields(kept.model)
+            if isinstance(column, FileField) and kept.values[column.attname]
+        ]
 
-
-def _copy_of(effects: Consequences) -> str:
-    connection = connections[effects.using]
-    rows = [row_copy(row, connection) for row in effects.taken]
-    return json.dumps(
-        {
-            "version": FORMAT_VERSION,
-            "root": {"model": effects.record._meta.label, "pk": str(effects.record.pk)},
-            # parents first, as they must come back
-            "taken": list(reversed(rows)),
-            "changed": [_changed_copy(row, connection) for row in effects.changed],
+    def receivers(self) -> list[str]:
+        """Dotted paths of what listens to these deletions, besides Django and ourselves."""
+        found = {
+            _dotted(receiver)
+            for model in {type(instance) for instance in self.taken}
+            for signal in (pre_delete, post_delete)
+            for receivers in signal._live_receivers(model)  # type: ignore[attr-defined]
+            for receiver in receivers
+            if not model._meta.auto_created
         }
-    )
+        return sorted(path for path in found if not path.startswith(("django.", "imagesync.")))
 
+    def copy(self) -> str:
+        """Every row that goes or is changed, as JSON for ``put_back``."""
+        if self.blocked:
+            raise RuntimeError(f"{self.record!r} cannot be kept: {self.blocked}")
+        return self._copy
 
-def _changed_copy(row: ChangedRow, connection: Any, *, fatal: bool = False) -> dict[str, Any]:
-    column = next(one for one in row.model._meta.concrete_fields if one.attname == row.attname)
-    copied = {"old": encode(column, row.old), "new": encode(column, row.new)}
-    for name, value in (("old", row.old), ("new", row.new)):
-        if decode(column, copied[name]) != value:
-            raise NotPreservable(row.model, column)
-    return {
-        "model": row.model._meta.label,
-        "pk": str(row.pk),
-        "attname": row.attname,
-        "fatal": fatal,
-        **copied,
-    }
+    def execute(self) -> None:
+        """Delete, inside the caller's transaction. No receiver finds a file to remove: their names are
+        emptied in memory first. Raises RowsChanged when the rows are no longer those of the copy.
+        """
+        copy = self.copy()
+        if not self._lock and connections[self._using].features.has_select_for_update:
+            now = consequences(self.record, using=self._using, lock=True)
+            if now.blocked or now.copy() != copy:
+                raise RowsChanged(f"What deleting {self.record!r} takes along was changed meanwhile.")
+            self.__dict__.update(now.__dict__)
+        for instance in self.taken:
+            for column in instance._meta.concrete_fields:
+                if isinstance(column, FileField):  # past the descriptor: an image's would look at the file
+                    instance.__dict__[column.attname] = None if column.null else ""
+        self._collector.delete()
 
+    # --- looking ---------------------------------------------------------------------------------------
 
-def clear_copy(record: Model, cleared: FileField) -> str:
-    """The copy for a value that is emptied: the row stays, its file's name is kept."""
-    old = str(getattr(record, cleared.attname))
-    change = ChangedRow(type(record), record.pk, cleared.attname, old, None if cleared.null else "")
-    return json.dumps(
-        {
-            "version": FORMAT_VERSION,
-            "root": {"model": record._meta.label, "pk": str(record.pk)},
-            "taken": [],
-            "changed": [_changed_copy(change, None, fatal=True)],
-        }
-    )
+    def _look(self) -> None:
+        root, row = self._load()
+        self._collector = _SeeingCollector(self._using, root, lock=self._lock)
+        self._collect(root)
+        try:
+            self._keep(root, row)
+            self._left_to_django()
+            self._left_to_database()
+            self._copy = json.dumps(self._written())
+        except NotPreservable as error:
+            raise _Blocked("not_preservable", f"it could not be put back without loss: {error}") from error
 
+    def _load(self) -> tuple[Model, dict[str, Any]]:
+        """The record and its values, by one query, whatever was changed or deferred on the instance."""
+        model = type(self.record)
+        columns = model._meta.concrete_fields
+        for row in read(model, columns, [self.record.pk], using=self._using, lock=self._lock):
+            names = [column.attname for column in columns]
+            return model.from_db(self._using, names, [row[name] for name in names]), row
+        raise _Blocked("gone", "it is gone already")
 
-def _counted(rows: Any) -> str:
-    counts = Counter(row._meta.label for row in rows)
-    return ", ".join(f"{number} {label}" for label, number in sorted(counts.items()))
-
-
-def _receiver_paths(model: type[Model]) -> Iterator[str]:
-    for signal in (pre_delete, post_delete):
-        live: Any = signal._live_receivers(model)  # names are only to be had from here
-        for receiver in [*live[0], *live[1]] if isinstance(live, tuple) else live:
-            path = f"{receiver.__module__}.{getattr(receiver, '__qualname__', type(receiver).__qualname__)}"
-            if not path.startswith(("django.", "imagesync.")):
-                yield path
+    def _collect(self, root: Model) -> None:
+        collector = self._collector
+        try:
+            collector.collect([root])
+            for (column, value), groups in collector.field_updates.items():
+                for instance in (instance for group in groups for instance in group):
+                    self.changed.append(Changed(instance, column, getattr(instance, column.attname), value))
+        except ProtectedError as error:
+            raise _Blocked("protected", f"protected by {_counted(error.protected_objects)}") from error
+        except RestrictedError as error:
+            raise _Blocked("protected", f"restricted by {_counted(error.restricted_objects)}") from error
+        except (DatabaseError, ObjectDoesNotExist):
+            raise
+        except Exception as error:  # a model's own hooks, e.g. an image field that opens its file
+            why = f"the rows that go along cannot be loaded: {type(error).__name__}: {error}"
+            raise _Blocked("not_preservable", why) from error
+        collector.sort()
+        self.taken = [
+            instance
+            for instances in collector.data.values()
+            for instance in sorted(instances, key=lambda instance: instance.pk, reverse=True)
+        ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from imagesync.core.ranges import prefix_end
@@ -21,7 +23,7 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
     until = Q(closed_at=None)
     if audit.finished_at is not None:
         until |= Q(closed_at__gt=audit.finished_at)
-    seen = Finding.objects.filter(
+    seen: QuerySet[Any] = Finding.objects.filter(
         until, fingerprint=audit.fingerprint, settled=True, opened_by_id__lte=audit.pk
     )
     failed = seen.filter(
@@ -35,7 +37,7 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
     return in_scope(seen, Scope.from_dict(audit.scope)).order_by("byte_key", "pk")
 
 
-def in_scope(findings: QuerySet[Finding], scope: Scope) -> QuerySet[Finding]:
+def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Finding]:
     """The part of ``findings_of`` that a scope means."""
     if scope.fields:
         wanted = Q(pk__in=[])

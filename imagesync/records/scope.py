@@ -57,7 +57,7 @@ class Scope:
 
     @classmethod
     def from_dict(cls, document: dict[str, Any]) -> Scope:
-        values = {
+        values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
         }
         if "ids" in values:

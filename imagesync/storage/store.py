@@ -70,9 +70,9 @@ def is_s3(storage: Any) -> bool:
 def _unwrapped(storage: Any) -> Any:
     """The storage behind Django's lazy ``default_storage``."""
     if isinstance(storage, LazyObject):
-        if storage._wrapped is empty:  # type: ignore[attr-defined]
-            storage._setup()  # type: ignore[no-untyped-call]
-        return storage._wrapped  # type: ignore[attr-defined]
+        if storage._wrapped is empty:
+            storage._setup()
+        return storage._wrapped
     return storage
 
 
@@ -285,7 +285,7 @@ def _from_error(operation: str, error: Exception) -> Evidence:
     if not isinstance(error, ClientError):  # others have no answer to speak of
         return Evidence(operation=operation, code=clean_code(type(error).__name__))
     metadata = error.response.get("ResponseMetadata", {})
-    details: Mapping[str, Any] = error.response.get("Error", {})  # type: ignore[assignment]
+    details: Mapping[str, Any] = error.response.get("Error", {})
     headers = clean_headers(metadata.get("HTTPHeaders", {}))
     region = clean_code(details.get("Region"))
     if region:  # some servers name it in the body only

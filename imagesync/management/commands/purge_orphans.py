@@ -98,7 +98,8 @@ class Command(ImageSyncCommand):
         )
         planned = purge.counts["planned"]
         if not (dry_run or purge.refused) and planned and not no_input:
-            write_purge(self.stderr, "text", purge_document(purge, dry_run=False))
+            with output("", self.stderr, "") as shown:
+                write_purge(shown, "text", purge_document(purge, dry_run=False))
             self.confirm_number(planned, f"{planned:,} records would be purged from bucket {audit.bucket!r}.")
         try:
             if not (dry_run or purge.refused):

@@ -1,0 +1,54 @@
+# `make` prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo serve test check format fast postgres live lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
+
+$(STAMP): requirements.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing requirements.txt into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $(STAMP)
+
+demo: $(STAMP) ## replay the incident and its clean-up; ends by itself
+	@$(BIN)/python -m project.demo
+
+serve: $(STAMP) ## the same data in a gallery and the admin, on 127.0.0.1:8000
+	@$(BIN)/python -m project.serve
+
+test: $(STAMP) ## everything that CI runs
+	@$(BIN)/python -m tests.everything
+
+check: $(STAMP) ## format, lint, types, imports, migrations, docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+	@$(BIN)/python -m pytest -q tests/docs
+
+format: $(STAMP) ## let ruff put the code in order
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+fast: $(STAMP) ## the tests that need no server, on SQLite
+	@$(BIN)/python -m pytest -q tests/core tests/storage tests/django
+
+postgres: $(STAMP) ## the Django tests on a real PostgreSQL
+	@TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/django
+
+live: $(STAMP) ## the whole job against a real object store (Ceph RGW)
+	@$(BIN)/python -m tests.live.story
+
+lock: ## compile requirements.txt from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --upgrade -o requirements.txt
+
+clean: ## remove what make made
+	rm -rf $(VENV) var .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache
