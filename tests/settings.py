@@ -9,7 +9,7 @@ from tests.databases import test_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-SECRET_KEY = "only for tests"  # noqa: S105
+SECRET_KEY = "only for tests"
 USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, IntegrityError, connections, router, transaction
+from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
@@ -29,7 +29,8 @@ from imagesync.purge.objections import (
     other_keys,
     stored_name,
 )
-from imagesync.purge.rows import NamedFile, clear_copy
+from imagesync.purge.restore_rows import clear_copy
+from imagesync.purge.rows import NamedFile
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight
@@ -207,13 +208,8 @@ class _Execution:
 
     def _take_one(self, entry: Entry, looks: dict[str, Look], using: str) -> str:
         """Delete or clear one record; or say why it stays."""
-        rows = entry.target.model._base_manager.using(using)
-        if connections[using].features.has_select_for_update:
-            rows = (
-                rows.select_for_update(of=("self",))
-                if not entry.target.model._meta.parents
-                else rows.select_for_update()
-            )
+        # locked where the database can; SQLite has one writer at a time anyway
+        rows = entry.target.model._base_manager.using(using).select_for_update()
         row = rows.filter(pk=entry.pk).first()
         if row is None:
             return "it is gone already"
@@ -225,7 +221,7 @@ class _Execution:
             return _not_missing_now(look)
         if entry.action == "clear":
             return self._clear(entry, row, look, using)
-        case = open_case(entry.target, row, entry.key, self.source.store)
+        case = open_case(entry.target, row, entry.key, self.source.store, lock=True)
         why = case.objection or not_proven_missing(case, lambda one: self._other_proven(one, case, looks))
         if why:
             return why

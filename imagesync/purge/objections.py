@@ -28,12 +28,15 @@ class Case:
     """Other files that the rows name; each must be proven missing too."""
 
 
-def open_case(target: Target, row: Model, key: str, store: Store) -> Case:
-    """Load what deleting ``row`` would do, and say what speaks against it."""
+def open_case(target: Target, row: Model, key: str, store: Store, *, lock: bool = False) -> Case:
+    """Load what deleting ``row`` would do, and say what speaks against it.
+
+    ``lock`` holds the rows for a deletion in the same transaction.
+    """
     objection = changed_since(target, row, key, store)
     if objection or target.policy != "delete":
         return Case(target, row, key, None, objection)
-    effects = consequences(row, using=row._state.db or "default")
+    effects = consequences(row, using=row._state.db or "default", lock=lock)
     others = [one for one in effects.files() if not _is_own(one, target, row)]
     return Case(target, row, key, effects, effects.blocked or _blocking_receiver(effects), others)
 

@@ -32,16 +32,22 @@ class Conflict:
     fatal: bool = True
 
 
-class NotPreservable(Exception):  # noqa: N818 - reads better
+class NotPreservable(Exception):
     """A value, named by the message, that would not come back as it is."""
 
 
 # --- reading and writing values ------------------------------------------------------------------------
 
 
+def concrete(model: Model | type[Model]) -> type[Model]:
+    """The model that has the table, behind a proxy."""
+    found: Any = model._meta.concrete_model
+    return found  # type: ignore[no-any-return]
+
+
 def kept_fields(model: type[Model]) -> list[Field[Any, Any]]:
     """The columns of a model's own table; what the database computes is not kept."""
-    return [field for field in model._meta.concrete_model._meta.local_concrete_fields if not field.generated]
+    return [field for field in concrete(model)._meta.local_concrete_fields if not field.generated]
 
 
 def read(
@@ -85,7 +91,7 @@ def encode(field: Field[Any, Any], value: Any, *, using: str, exact: Any = None)
             written = value
         else:
             own = _own_field(field)
-            written = {"text": own.value_to_string(SimpleNamespace(**{own.attname: value}))}  # type: ignore[arg-type]
+            written = {"text": own.value_to_string(SimpleNamespace(**{own.attname: value}))}
         comes_back = _comes_back(field, value, written, exact, using)
     except Exception as error:  # a field may raise anything: what cannot be written is not deleted
         raise NotPreservable(f"{field.model._meta.label}.{field.name}: {error}") from error
@@ -149,7 +155,7 @@ def clear_copy(record: Model, field: Field[Any, Any], *, using: str | None = Non
     value = getattr(record, field.attname)
     name = None if value is None else getattr(value, "name", value)
     cleared = {
-        "model": record._meta.concrete_model._meta.label,
+        "model": concrete(record)._meta.label,
         "pk": write_pk(type(record), record.pk, using=using),
         "field": field.attname,
         "old": encode(field, name, using=using),
@@ -265,7 +271,7 @@ class _Return:
             instance.save_base(raw=True, force_insert=True, using=self.using)
         else:
             instance._save_table(  # type: ignore[attr-defined]  # what save_base does between its signals
-                raw=True, cls=row.model._meta.concrete_model, force_insert=True, using=self.using
+                raw=True, cls=row.model, force_insert=True, using=self.using
             )
 
     def _settle(self) -> Iterator[Conflict]:
@@ -340,9 +346,10 @@ class _Return:
                 yield Conflict(self.rows[-1].label, _said(error))
 
     def _missing_parents(self, row: _Row) -> Iterator[tuple[Any, str]]:
-        for field in row.model._meta.local_concrete_fields:
+        fields: Any = row.model._meta.local_concrete_fields
+        for field in fields:
             value = row.values.get(field.attname)
-            if value is None or not isinstance(field, models.ForeignKey) or not field.db_constraint:
+            if value is None or not getattr(field, "db_constraint", False):
                 continue
             parent = field.target_field
             if not self._all(parent.model).filter(**{parent.attname: value}).exists():

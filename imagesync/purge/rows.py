@@ -9,17 +9,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, IntegrityError, connections, models
 from django.db.models import Field, FileField, Model, ProtectedError, QuerySet, RestrictedError
 from django.db.models.deletion import DO_NOTHING, Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from imagesync.purge.restore_rows import CHUNK, NotPreservable, encode, kept_fields, read, write_pk, write_row
+from imagesync.purge.restore_rows import (
+    CHUNK,
+    NotPreservable,
+    clear_copy,
+    concrete,
+    encode,
+    kept_fields,
+    read,
+    write_pk,
+    write_row,
+)
+
+__all__ = ["Changed", "Consequences", "NamedFile", "RowsChanged", "clear_copy", "consequences"]
 
 _BY_DATABASE = [
     getattr(models, name)
@@ -63,7 +74,7 @@ class _Kept:
     """Whether it is the record itself, or a parent's half of it."""
 
 
-class _Blocked(Exception):  # noqa: N818 - an answer, no error
+class _Blocked(Exception):
     def __init__(self, block_id: str, why: str) -> None:
         super().__init__(why)
         self.block_id = block_id
@@ -118,7 +129,7 @@ class Consequences:
     def cascades(self) -> dict[str, int]:
         """How many rows of each model go along or are changed, the record itself left out."""
         gone = [kept.model._meta.label for kept in self._kept if not kept.root]
-        changed = {(change.instance._meta.concrete_model, change.instance.pk) for change in self.changed}
+        changed = {(concrete(change.instance), change.instance.pk) for change in self.changed}
         return dict(sorted(Counter([*gone, *(model._meta.label for model, _pk in changed)]).items()))
 
     def files(self) -> list[NamedFile]:
@@ -136,7 +147,7 @@ class Consequences:
             _dotted(receiver)
             for model in {type(instance) for instance in self.taken}
             for signal in (pre_delete, post_delete)
-            for receivers in signal._live_receivers(model)  # type: ignore[attr-defined]
+            for receivers in cast(Any, signal)._live_receivers(model)
             for receiver in receivers
             if not model._meta.auto_created
         }
@@ -167,16 +178,20 @@ class Consequences:
     # --- looking ---------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        root, row = self._load()
-        self._collector = _SeeingCollector(self._using, root, lock=self._lock)
-        self._collect(root)
         try:
+            root, row = self._load()
+            self._collect(root)
             self._keep(root, row)
-            self._left_to_django()
             self._left_to_database()
+            self._left_to_django()
             self._copy = json.dumps(self._written())
+        except (_Blocked, DatabaseError):
+            raise
         except NotPreservable as error:
             raise _Blocked("not_preservable", f"it could not be put back without loss: {error}") from error
+        except Exception as error:  # a hook or a field of a model, e.g. an image field that opens its file
+            why = f"a row that goes along cannot be read: {type(error).__name__}: {error}"
+            raise _Blocked("not_preservable", why) from error
 
     def _load(self) -> tuple[Model, dict[str, Any]]:
         """The record and its values, by one query, whatever was changed or deferred on the instance."""
@@ -188,24 +203,265 @@ class Consequences:
         raise _Blocked("gone", "it is gone already")
 
     def _collect(self, root: Model) -> None:
-        collector = self._collector
+        collector: Any = _SeeingCollector(self._using, root, lock=self._lock)
         try:
             collector.collect([root])
-            for (column, value), groups in collector.field_updates.items():
-                for instance in (instance for group in groups for instance in group):
-                    self.changed.append(Changed(instance, column, getattr(instance, column.attname), value))
         except ProtectedError as error:
             raise _Blocked("protected", f"protected by {_counted(error.protected_objects)}") from error
         except RestrictedError as error:
             raise _Blocked("protected", f"restricted by {_counted(error.restricted_objects)}") from error
-        except (DatabaseError, ObjectDoesNotExist):
-            raise
-        except Exception as error:  # a model's own hooks, e.g. an image field that opens its file
-            why = f"the rows that go along cannot be loaded: {type(error).__name__}: {error}"
-            raise _Blocked("not_preservable", why) from error
         collector.sort()
+        self._collector = collector
+        self.changed = [
+            Changed(instance, column, getattr(instance, column.attname), value)
+            for (column, value), groups in collector.field_updates.items()
+            for group in groups
+            for instance in group
+        ]
         self.taken = [
             instance
             for instances in collector.data.values()
             for instance in sorted(instances, key=lambda instance: instance.pk, reverse=True)
         ]
+
+    def _keep(self, root: Model, root_row: dict[str, Any]) -> None:
+        """Read every row that goes; a row that a proxy took too is kept once."""
+        wanted: dict[type[Model], dict[Any, None]] = {}
+        for instance in self.taken:
+            wanted.setdefault(concrete(instance), {})[instance.pk] = None
+        for model, pks in wanted.items():
+            root_pk = getattr(root, model._meta.pk.attname) if isinstance(root, model) else None
+            rest = [pk for pk in pks if pk != root_pk]
+            found = read(model, kept_fields(model), rest, using=self._using, lock=self._lock)
+            rows = {_pk_of(model, row): row for row in found} | {root_pk: root_row}
+            for pk in pks:
+                if pk not in rows:
+                    raise NotPreservable(f"{model._meta.label}:{pk} cannot be read")
+                self._kept.append(_Kept(model, pk, rows[pk], root=pk == root_pk))
+        self.changed = [
+            change
+            for change in self.changed
+            if change.instance.pk not in wanted.get(concrete(change.instance), {})
+        ]
+
+    def _left_to_django(self) -> None:
+        """Relations that the Collector passes by: their rows would be left dangling, or go unseen."""
+        for model, instances in self._collector.data.items():
+            relations: Any = get_candidate_relations_to_delete(model._meta) if instances else ()
+            for relation in relations:
+                on_delete = relation.field.remote_field.on_delete
+                by_database = any(on_delete is one for one in _BY_DATABASE)
+                if not by_database and on_delete is not DO_NOTHING:
+                    continue
+                count = self._others(relation, list(instances))
+                if count:
+                    block_id = "database_cascade" if by_database else "protected"
+                    name = getattr(on_delete, "__name__", "")
+                    why = f"{count} {relation.related_model._meta.label} point to it with on_delete={name}"
+                    raise _Blocked(block_id, why)
+
+    def _others(self, relation: Any, instances: list[Model]) -> int:
+        model = relation.related_model
+        gone = [kept.pk for kept in self._kept if kept.model is concrete(model)]
+        rows: QuerySet[Model] = QuerySet(model, using=self._using)
+        return sum(
+            len(
+                set(
+                    rows.filter(**{f"{relation.field.name}__in": instances[start : start + CHUNK]})
+                    .order_by()
+                    .values_list("pk", flat=True)
+                ).difference(gone)
+            )
+            for start in range(0, len(instances), CHUNK)
+        )
+
+    def _left_to_database(self) -> None:
+        """Rows that the database itself would delete or change, and that Django does not know to go."""
+        by_table = {kept.model._meta.db_table: kept.model for kept in self._kept}
+        for rule in database_rules(self._using, frozenset(by_table)):
+            parents = [kept for kept in self._kept if kept.model is by_table[rule.parent]]
+            reached = sum(
+                _count_children(rule, parents[start : start + CHUNK], self._using)
+                for start in range(0, len(parents), CHUNK)
+            )
+            if reached > self._known_children(rule, parents):
+                raise _Blocked(
+                    "database_cascade",
+                    f"a foreign key in the database itself (ON DELETE {rule.action}) reaches rows of "
+                    f"{rule.child} that could not be kept",
+                )
+
+    def _known_children(self, rule: DatabaseRule, parents: list[_Kept]) -> int:
+        """How many of the rows that a rule reaches are kept anyway. What cannot be told is not known."""
+        targets = {_columns(kept.model, kept.values, rule.parent_columns) for kept in parents} - {None}
+        gone = {
+            (kept.model, kept.pk)
+            for kept in self._kept
+            if rule.is_child(kept.model) and _columns(kept.model, kept.values, rule.child_columns) in targets
+        }
+        changed = {
+            (change.field.model, change.instance.pk)
+            for change in self.changed
+            if rule.is_child(change.field.model)
+            and rule.child_columns == (change.field.column,)
+            and (change.old,) in targets
+        }
+        return len(gone | changed)
+
+    def _written(self) -> dict[str, Any]:
+        """In the order of putting back: what was deleted last comes first."""
+        return {
+            "format": 1,
+            "rows": [
+                {
+                    "model": kept.model._meta.label,
+                    "root": kept.root,
+                    "columns": write_row(kept.model, kept.values, using=self._using),
+                }
+                for kept in reversed(self._kept)
+            ],
+            "changed": [self._written_change(change) for change in self.changed],
+        }
+
+    def _written_change(self, change: Changed) -> dict[str, Any]:
+        target = change.field.target_field  # type: ignore[attr-defined]
+        new = getattr(change.new, target.attname) if isinstance(change.new, Model) else change.new
+        return {
+            "model": concrete(change.instance)._meta.label,
+            "pk": write_pk(type(change.instance), change.instance.pk, using=self._using),
+            "field": change.field.attname,
+            "old": encode(change.field, change.old, using=self._using),
+            "new": encode(change.field, target.to_python(new), using=self._using),
+        }
+
+
+# --- what the database does by itself ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRule:
+    """A foreign key with ON DELETE CASCADE, SET NULL or SET DEFAULT, as the database has it."""
+
+    child: str
+    """Fit for SQL: quoted, and with its schema, where it must be."""
+    child_columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    action: str
+    child_names: tuple[str, ...]
+    """What Django would call the child."""
+
+    def is_child(self, model: type[Model]) -> bool:
+        return model._meta.db_table in self.child_names
+
+
+@lru_cache(maxsize=256)
+def database_rules(using: str, tables: frozenset[str]) -> tuple[DatabaseRule, ...]:
+    """Rules that deletions from ``tables`` set off. Remembered until ``forget_database_rules()``."""
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        return tuple(_postgresql_rules(connection, tables))
+    if connection.vendor == "sqlite":
+        return tuple(_sqlite_rules(connection, tables))
+    raise _Blocked("database_cascade", f"the foreign keys of {connection.display_name} cannot be looked at")
+
+
+def forget_database_rules() -> None:
+    """Look at the foreign keys again: for the start of a run, and after a change of the schema."""
+    database_rules.cache_clear()
+
+
+_POSTGRESQL = """
+SELECT con.conrelid::regclass::text, parent.name, con.confdeltype::text,
+    ARRAY(SELECT a.attname::text FROM unnest(con.conkey) WITH ORDINALITY k(n, i)
+          JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.n ORDER BY k.i),
+    ARRAY(SELECT a.attname::text FROM unnest(con.confkey) WITH ORDINALITY k(n, i)
+          JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.n ORDER BY k.i)
+FROM unnest(%s::text[]) parent(name)
+JOIN pg_constraint con ON con.confrelid = to_regclass(parent.name)
+WHERE con.contype = 'f' AND con.conparentid = 0 AND con.confdeltype IN ('c', 'n', 'd')
+"""
+
+
+def _postgresql_rules(connection: Any, tables: frozenset[str]) -> Iterator[DatabaseRule]:
+    quoted = {connection.ops.quote_name(table): table for table in tables}
+    actions = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+    with connection.cursor() as cursor:
+        cursor.execute(_POSTGRESQL, [sorted(quoted)])
+        for child, parent, action, columns, parent_columns in cursor.fetchall():
+            yield DatabaseRule(
+                child,
+                tuple(columns),
+                quoted[parent],
+                tuple(parent_columns),
+                actions[action],
+                (child, child.strip('"')),
+            )
+
+
+_SQLITE = """
+SELECT child.name, lower(f."table"), f.id, f.on_delete, f."from", coalesce(f."to", (
+    SELECT i.name FROM pragma_table_info(f."table") i WHERE i.pk = f.seq + 1))
+FROM sqlite_master child JOIN pragma_foreign_key_list(child.name) f
+WHERE child.type = 'table' AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+ORDER BY child.name, f.id, f.seq
+"""
+
+
+def _sqlite_rules(connection: Any, tables: frozenset[str]) -> Iterator[DatabaseRule]:
+    by_name = {table.lower(): table for table in tables}
+    found: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_SQLITE)
+        for child, parent, number, action, column, parent_column in cursor.fetchall():
+            if parent in by_name:
+                found.setdefault((child, parent, number, action), []).append((column, parent_column))
+    for (child, parent, _number, action), pairs in found.items():
+        columns, parent_columns = zip(*pairs, strict=True)
+        quoted = connection.ops.quote_name(child)
+        yield DatabaseRule(quoted, columns, by_name[parent], parent_columns, action, (child,))
+
+
+def _count_children(rule: DatabaseRule, parents: list[_Kept], using: str) -> int:
+    connection = connections[using]
+    quote = connection.ops.quote_name
+    key = parents[0].model._meta.pk_fields
+    pks = [kept.pk if len(key) > 1 else (kept.pk,) for kept in parents]
+    same = " AND ".join(
+        f"c.{quote(column)} = p.{quote(parent_column)}"
+        for column, parent_column in zip(rule.child_columns, rule.parent_columns, strict=True)
+    )
+    columns = ", ".join(f"p.{quote(str(part.column))}" for part in key)
+    values = ", ".join([f"({', '.join(['%s'] * len(key))})"] * len(pks))
+    params = [part.get_db_prep_save(one, connection) for pk in pks for part, one in zip(key, pk, strict=True)]
+    sql = f"SELECT COUNT(*) FROM {rule.child} c JOIN {quote(rule.parent)} p ON {same} WHERE ({columns}) IN (VALUES {values})"  # noqa: S608 - names only
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.fetchone()[0])
+
+
+# --- small things --------------------------------------------------------------------------------------
+
+
+def _columns(model: type[Model], values: dict[str, Any], columns: tuple[str, ...]) -> tuple[Any, ...] | None:
+    """Values by the names of their columns; None when Django does not know such a column."""
+    names = {column.column: column.attname for column in kept_fields(model)}
+    if not all(column in names for column in columns):
+        return None
+    return tuple(values[names[column]] for column in columns)
+
+
+def _pk_of(model: type[Model], row: dict[str, Any]) -> Any:
+    parts = tuple(row[part.attname] for part in model._meta.pk_fields)
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _counted(instances: Any) -> str:
+    counts = Counter(type(instance)._meta.label for instance in instances)
+    return ", ".join(f"{count} {label}" for label, count in sorted(counts.items()))
+
+
+def _dotted(receiver: Any) -> str:
+    receiver = getattr(receiver, "func", receiver)  # functools.partial
+    named = receiver if hasattr(receiver, "__qualname__") else type(receiver)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -33,8 +33,10 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
         verdict__in=FAILED_LOOKS,
     )
     seen = seen.filter(Q(verdict__in=FAILED_LOOKS) | ~Exists(failed))
-    seen = seen.annotate(byte_key=byte_ordered(F("key"), seen.db))
-    return in_scope(seen, Scope.from_dict(audit.scope)).order_by("byte_key", "pk")
+    ordered: QuerySet[Any] = seen.annotate(byte_key=byte_ordered(F("key"), seen.db)).order_by(
+        "byte_key", "pk"
+    )
+    return in_scope(ordered, Scope.from_dict(audit.scope))
 
 
 def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Finding]:

@@ -1,0 +1,92 @@
+"""The functions that django-q2 (or anything else that calls a dotted path) schedules.
+
+Deliveries may come twice: a second one while the first runs does nothing and says so. What they return is
+stored with the task, so it holds figures and sentences, never a key or a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
+from imagesync.exceptions import AlreadyRunning, PurgeRefused
+from imagesync.models import Audit, Purge
+from imagesync.purge.execute import execute_plan
+from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.records import Scope, Source, find_sources
+
+logger = logging.getLogger("imagesync.tasks")
+
+STARTED_BY = "schedule"
+
+
+def check_images(storage: str = "") -> list[dict[str, Any]]:
+    """Audit every store (or only ``storage``); an audit whose process died is taken over."""
+    return [_audit(source) for source in find_sources(alias=storage)]
+
+
+def purge_orphans(storage: str = "", max_delete: int | None = None) -> list[dict[str, Any]]:
+    """Purge what at least two audits, ``RIPEN`` apart, say is missing. Never starts an audit itself."""
+    deletable = [
+        source
+        for source in find_sources(alias=storage)
+        if any(target.policy != "report" for target in source.targets)
+    ]
+    return [_purge(source, max_delete) for source in deletable]
+
+
+def _audit(source: Source) -> dict[str, Any]:
+    scope = Scope()
+    try:
+        interrupted = interrupted_audit(source, scope)
+        if interrupted is not None:
+            audit = resume_audit(interrupted, source)
+        else:
+            audit = open_audit(source, scope, started_by=STARTED_BY)
+        carry_out(audit, source)
+    except AlreadyRunning as running:
+        return _skipped(source, running)
+    return _audited(audit)
+
+
+def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:
+    audit = latest_audit(source)
+    if audit is None:
+        return _refused(source, "no_audit", "There is no finished audit of this store.")
+    limits = limits_from_settings(max_delete=max_delete, unattended=True)
+    purge = make_plan(source, audit, limits=limits, planned_by=STARTED_BY)
+    if purge.refused:
+        return _refused(source, purge.refused["id"], purge.refused["fact"])
+    try:
+        return _purged(execute_plan(purge, source))
+    except PurgeRefused as refusal:
+        return _refused(source, refusal.id, refusal.fact)
+    except AlreadyRunning as running:
+        return _skipped(source, running)
+
+
+def _audited(audit: Audit) -> dict[str, Any]:
+    logger.info("audit %s of store %s: %s, %s", audit.pk, audit.fingerprint, audit.trust, audit.counts)
+    return {
+        "audit": audit.pk,
+        "store": audit.fingerprint,
+        "trust": audit.trust,
+        "reasons": [reason["id"] for reason in audit.reasons],
+        "counts": audit.counts,
+    }
+
+
+def _purged(purge: Purge) -> dict[str, Any]:
+    logger.info("purge %s of store %s: %s", purge.pk, purge.fingerprint, purge.counts)
+    return {"purge": purge.pk, "audit": purge.audit_id, "store": purge.fingerprint, "counts": purge.counts}
+
+
+def _skipped(source: Source, running: AlreadyRunning) -> dict[str, Any]:
+    logger.info("nothing done for store %s: %s", source.store.identity.fingerprint, running)
+    return {"store": source.store.identity.fingerprint, "skipped": str(running)}
+
+
+def _refused(source: Source, id: str, fact: str) -> dict[str, Any]:
+    logger.warning("purge of store %s refused: %s", source.store.identity.fingerprint, id)
+    return {"store": source.store.identity.fingerprint, "refused": {"id": id, "fact": fact}}

@@ -1,0 +1,55 @@
+"""What the Django tests share: records by name, an audit from start to end, a command with its exit code."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from imagesync.audit import carry_out, open_audit
+from imagesync.models import Audit, Image
+from imagesync.records import Scope, Source
+
+LONG_AGO = datetime(2025, 10, 27, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def make_images(*names: str, **values: Any) -> list[Image]:
+    """Records by name, old enough for every grace period."""
+    rows = [Image(file=name, title=name[:255], **{"created_at": LONG_AGO, **values}) for name in names]
+    return Image.objects.bulk_create(rows)
+
+
+def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:
+    return carry_out(open_audit(source, scope or Scope(), **options), source)
+
+
+def verdicts() -> dict[str, str]:
+    """Stored name -> verdict of the row."""
+    return dict(Image.objects.values_list("file", "verdict"))
+
+
+def run(command: str, *arguments: str, **options: Any) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command; the error's sentence counts as stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command(command, *arguments, stdout=out, stderr=err, **options)
+    except CommandError as error:
+        return error.returncode, out.getvalue(), err.getvalue() + str(error)
+    return 0, out.getvalue(), err.getvalue()
+
+
+def age_findings(by: timedelta) -> None:
+    """As if the audits so far had been that much earlier."""
+    from imagesync.models import Finding
+
+    for finding in Finding.objects.all():
+        finding.opened_at -= by
+        finding.save(update_fields=["opened_at"])
+
+
+def now() -> datetime:
+    return timezone.now()

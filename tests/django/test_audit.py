@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from imagesync.audit import carry_out, finding_rows, open_audit, resume_audit
+from imagesync.core.verdicts import Evidence, Verdict
+from imagesync.exceptions import AlreadyRunning
+from imagesync.models import Audit, Finding, Image
+from imagesync.records import Scope, Source
+from imagesync.storage.memory import MemoryStore
+from tests.django.helpers import audited, make_images, verdicts
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+
+pytestmark = pytest.mark.django_db
+
+
+def test_audit__tells_present_from_missing_and_marks_both(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+
+    audit = audited(source)
+
+    assert audit.trust == "trustworthy"
+    assert (audit.counts["records"], audit.counts["present"], audit.counts["missing"]) == (2, 1, 1)
+    assert verdicts() == {"a.jpg": "present", "b.jpg": "missing"}
+    assert Image.objects.get(file="b.jpg").missing_since is not None
+    [finding] = finding_rows(audit)
+    assert finding["record"] == f"imagesync.Image:{Image.objects.get(file='b.jpg').pk}"
+    assert finding["evidence"]["operation"] == "GetObject"
+    assert (finding["evidence"]["status"], finding["evidence"]["code"]) == (404, "NoSuchKey")
+
+
+def test_audit__counts_objects_that_no_record_names(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("b.jpg", "b.jpg", "d.jpg")
+    for key in ("a.jpg", "b.jpg", "c.jpg", "e.jpg"):
+        store.put(key)
+
+    audit = audited(source)
+
+    assert audit.unreferenced == 3
+    assert audit.saw_all_objects
+
+
+def test_audit__unchanged_findings_cost_no_write(
+    memory_source: MakeSource, django_assert_num_queries
+) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    audited(source)
+    before = Finding.objects.values().get()
+    touched = Image.objects.get(file="b.jpg").verdict_at
+
+    again = audited(source)
+
+    assert Finding.objects.values().get() == before
+    assert Image.objects.get(file="b.jpg").verdict_at == touched
+    assert [one["verdict"] for one in finding_rows(again)] == ["missing"]
+
+
+def test_audit__an_object_that_comes_back_heals_its_record(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    first = audited(source)
+    store.put("b.jpg")
+
+    second = audited(source)
+
+    assert verdicts() == {"a.jpg": "present", "b.jpg": "present"}
+    assert Image.objects.get(file="b.jpg").missing_since is None
+    assert Finding.objects.get().closed_by == second
+    assert list(finding_rows(second)) == []
+    assert [one["verdict"] for one in finding_rows(first)] == ["missing"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "verdict"),
+    [
+        (403, "AccessDenied", "denied"),
+        (503, "SlowDown", "unknown"),
+        (404, "NoSuchBucket", "unknown"),
+        (404, "", "unknown"),
+        (None, "ReadTimeoutError", "unknown"),
+    ],
+)
+def test_audit__a_failed_look_never_overwrites_what_is_known(
+    memory_source: MakeSource, status: int | None, code: str, verdict: str
+) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    store.put("a.jpg")
+    audited(source)
+    assert verdicts()["b.jpg"] == "missing"
+    store.fail("GetObject", status, code, key="b.jpg")
+
+    second = audited(source)
+
+    assert second.trust == "degraded"
+    assert second.counts[verdict] == 1
+    assert verdicts()["b.jpg"] == "missing"
+    assert {one["key"]: one["verdict"] for one in finding_rows(second)} == {
+        "b.jpg": verdict,
+        "c.jpg": "missing",
+    }
+
+    store.answer("GetObject", "b.jpg", None)
+    third = audited(source)
+    assert {one["key"]: one["verdict"] for one in finding_rows(third)} == {
+        "b.jpg": "missing",
+        "c.jpg": "missing",
+    }
+
+
+def test_audit__an_unfit_store_scans_nothing(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg")
+    store.answer(
+        "HeadBucket",
+        None,
+        Evidence(operation="HeadBucket", status=200, headers={"x-amz-bucket-region": "eu-north-1"}),
+    )
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "wrong_region"
+    assert "eu-north-1" in audit.reasons[0]["hint"]
+    assert set(audit.counts.values()) == {0}
+    assert verdicts() == {"a.jpg": "unchecked"}
+    assert not Finding.objects.exists()
+
+
+def test_audit__a_store_unfit_afterwards_turns_missing_into_unknown(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    audit = open_audit(source, Scope())
+    answers = iter([Evidence(operation="HeadBucket", status=200)])
+    store.head_bucket = lambda: next(answers, Evidence(operation="HeadBucket", status=404, code="404"))  # type: ignore[method-assign]
+
+    carry_out(audit, source)
+
+    assert audit.trust == "untrustworthy"
+    assert (audit.counts["missing"], audit.counts["unknown"]) == (0, 1)
+    assert verdicts()["b.jpg"] == "unknown"
+    assert [(one["verdict"], one["reason"]) for one in finding_rows(audit)] == [
+        ("unknown", "store_unfit_afterwards")
+    ]
+
+
+def test_audit__all_canaries_gone_is_a_collapse(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    store.put("b.jpg")
+    audited(source)
+    store.delete("a.jpg")
+    store.delete("b.jpg")
+
+    audit = audited(source)
+
+    assert audit.trust == "degraded"
+    assert audit.reasons[0]["id"] == "collapse"
+    assert audit.counts["missing"] == 2
+
+
+def test_audit__a_canary_that_cannot_be_looked_at_ends_it(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    store.put("b.jpg")
+    audited(source)
+    store.fail("HeadObject", 403, "403", key="b.jpg")
+    store.fail("GetObject", 403, "AccessDenied", key="b.jpg")
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "canary_failed"
+    assert audit.counts["records"] == 0
+
+
+def test_audit__a_listing_that_breaks_proves_nothing_behind_it(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images(*(f"{number:04}.jpg" for number in range(1500)), "9999.jpg")
+    for number in range(1500):
+        store.put(f"{number:04}.jpg")
+    whole = store.list_page
+
+    def broken(**asked):
+        answer = whole(**asked)
+        if asked.get("token"):
+            answer.page["Contents"].reverse()
+        return answer
+
+    store.list_page = broken  # type: ignore[method-assign]
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "listing_broken"
+    assert (audit.counts["present"], audit.counts["unknown"], audit.counts["missing"]) == (1000, 501, 0)
+
+
+def test_audit__verdicts_beside_present_and_missing(memory_source: MakeSource) -> None:
+    store, source = memory_source(versioning="enabled")
+    make_images("deleted.jpg", "empty.jpg", "cold.jpg", "a//b.jpg", "resized.jpg", "fine.jpg")
+    Image.objects.filter(file="resized.jpg").update(size_bytes=10)
+    store.put("deleted.jpg")
+    store.delete("deleted.jpg")
+    store.put("empty.jpg", size_bytes=0)
+    store.put("cold.jpg", storage_class="GLACIER")
+    store.put("resized.jpg", size_bytes=11)
+    store.put("fine.jpg")
+
+    audited(source)
+
+    assert verdicts() == {
+        "deleted.jpg": "recoverable",
+        "empty.jpg": "mismatched",
+        "cold.jpg": "archived",
+        "a//b.jpg": "ambiguous",
+        "resized.jpg": "mismatched",
+        "fine.jpg": "present",
+    }
+
+
+def test_audit__a_record_of_another_store_is_unknown_until_adopted(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    other = "0123456789abcdef0123456789abcdef"
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    Image.objects.exclude(file="c.jpg").update(store=other)
+    store.put("a.jpg")
+
+    audit = audited(source)
+
+    assert Image.objects.get(file="a.jpg").store == store.identity.fingerprint
+    assert {one["key"]: one["reason"] for one in finding_rows(audit)} == {
+        "b.jpg": "written_elsewhere",
+        "c.jpg": "",
+    }
+
+    adopted = audited(source, Scope(adopt=(other,)))
+
+    assert adopted.counts["missing"] == 2
+    assert Image.objects.get(file="b.jpg").store == store.identity.fingerprint
+
+
+def test_audit__no_mark_leaves_every_row_alone(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    before = list(Image.objects.order_by("pk").values())
+
+    audit = audited(source, marks=False)
+
+    assert list(Image.objects.order_by("pk").values()) == before
+    assert audit.counts["missing"] == 1
+
+
+def test_audit__a_record_uploaded_anew_while_it_ran_is_not_marked(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    [image] = make_images("a.jpg")
+    audit = open_audit(source, Scope())
+    beats = iter(("before", "after"))
+    honest = store.head_bucket
+
+    def uploaded_meanwhile() -> Evidence:
+        if next(beats) == "after":
+            image.save()
+        return honest()
+
+    store.head_bucket = uploaded_meanwhile  # type: ignore[method-assign]
+    carry_out(audit, source)
+
+    image.refresh_from_db()
+    assert audit.counts["missing"] == 1
+    assert image.verdict == "unchecked"
+
+
+def test_audit__two_of_the_same_scope_exclude_each_other(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+    first = open_audit(source, Scope())
+
+    with pytest.raises(AlreadyRunning, match=f"Audit {first.pk} of bucket 'memory' is running"):
+        open_audit(source, Scope())
+
+    assert open_audit(source, Scope(prefix="x/")).pk
+
+
+def test_audit__a_dead_one_is_retired_when_its_lease_ran_out(memory_source: MakeSource) -> None:
+    from django.utils import timezone
+
+    _store, source = memory_source()
+    dead = open_audit(source, Scope())
+    Audit.objects.filter(pk=dead.pk).update(lease_until=timezone.now())
+
+    second = open_audit(source, Scope())
+
+    dead.refresh_from_db()
+    assert (dead.state, second.state) == ("interrupted", "running")
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 5, 9])
+def test_audit__resumed_finds_what_an_undisturbed_one_finds(
+    memory_source: MakeSource, settings, stop_after: int
+) -> None:
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "BATCH_SIZE": 3}
+    store, source = memory_source()
+    names = [f"{number:02}.jpg" for number in range(20)]
+    make_images(*names, *names[5:10])
+    for name in names[::2]:
+        store.put(name)
+    for extra in ("05.jpg.bak", "99.txt", "00"):
+        store.put(extra)
+    audit = open_audit(source, Scope())
+    looked = 0
+    honest = store.get
+
+    def stops(key: str) -> Evidence:
+        nonlocal looked
+        looked += not key.startswith(".imagesync/")
+        if looked > stop_after:
+            raise KeyboardInterrupt
+        return honest(key)
+
+    store.get = stops  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(audit, source)
+    store.get = honest  # type: ignore[method-assign]
+    audit.refresh_from_db()
+    assert audit.state == "interrupted"
+    assert not Finding.objects.open().exists()
+
+    carry_out(resume_audit(audit, source), source)
+
+    assert audit.trust == "trustworthy"
+    assert (audit.counts["records"], audit.counts["present"], audit.counts["missing"]) == (25, 12, 13)
+    assert audit.unreferenced == 3
+    assert sorted(one["key"] for one in finding_rows(audit)) == sorted([*names[1::2], *names[5:10:2]])
+
+
+def test_audit__a_deleted_record_closes_its_finding(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    store.put("a.jpg")
+    audited(source)
+    Image.objects.get(file="b.jpg").delete()
+    Image.objects.filter(file="c.jpg").update(file="d.jpg")
+
+    audit = audited(source)
+
+    assert [one["key"] for one in finding_rows(audit)] == ["d.jpg"]
+    assert Finding.objects.open().count() == 1
+
+
+def test_audit__every_verdict_is_counted(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+
+    audit = audited(source)
+
+    assert set(audit.counts) == {"records", *Verdict}
