@@ -77,20 +77,23 @@ def find_sources(
         targets = [target for target in targets if target.label in fields]
 
     options = store_options(settings, workers)
+    aliases = {alias: _construction(storages[alias]) for alias in storages.backends}
     stores: dict[str, S3Store] = {}
     grouped: dict[str, list[Target]] = {}
     for target in targets:
-        target_alias = _alias_of(target)
+        target_alias = _alias_of(target, aliases)
         if alias and alias != target_alias:
             continue
-        store = S3Store.from_storage(target.field.storage, alias=target_alias, options=options)
-        key = store.identity.fingerprint
-        stores.setdefault(key, store)
-        grouped.setdefault(key, []).append(target)
+        if target_alias not in stores:  # a client costs tenths of a second: one for all fields of a storage
+            stores[target_alias] = S3Store.from_storage(
+                target.field.storage, alias=target_alias, options=options
+            )
+        grouped.setdefault(stores[target_alias].identity.fingerprint, []).append(target)
     if not grouped:
         raise NothingMatches(_nothing_there(alias, labels))
+    by_fingerprint = {store.identity.fingerprint: store for store in reversed(stores.values())}
     return [
-        Source(store=stores[key], targets=tuple(found), workers=options.workers)
+        Source(store=by_fingerprint[key], targets=tuple(found), workers=options.workers)
         for key, found in grouped.items()
     ]
 
@@ -153,13 +156,10 @@ def _refuse_unknown(configured: Collection[str], targets: list[Target]) -> None:
             raise ImproperlyConfigured(f"IMAGESYNC['FIELDS'] names {label!r}, which is not a file field.")
 
 
-def _alias_of(target: Target) -> str:
+def _alias_of(target: Target, aliases: dict[str, Any]) -> str:
     """The alias in STORAGES of the field's storage, or the field's own label when it has none."""
     wanted = _construction(target.field.storage)
-    for alias in storages.backends:
-        if _construction(storages[alias]) == wanted:
-            return alias
-    return target.label
+    return next((alias for alias, construction in aliases.items() if construction == wanted), target.label)
 
 
 def _construction(storage: Any) -> Any:

@@ -179,12 +179,25 @@ def test_a_foreign_key_unknown_to_django_is_checked_too() -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             pytest.skip("SQLite cannot add a foreign key to a table")
+        connection.check_constraints()  # PostgreSQL alters no table with checks pending
         cursor.execute("CREATE TABLE hand_titles (title varchar(255) PRIMARY KEY)")
         cursor.execute(
             "ALTER TABLE imagesync_image ADD CONSTRAINT hand FOREIGN KEY (title) "
             "REFERENCES hand_titles (title) DEFERRABLE INITIALLY DEFERRED"
         )
     assert "hand" in only(conflicts_of(copy)).why
+
+
+def test_clear_and_back() -> None:
+    record = shop.MaybeFile.objects.create(file="maybe/a.jpg")
+    copy = clear_copy(record, shop.MaybeFile._meta.get_field("file"))
+    for empty in (None, ""):
+        shop.MaybeFile.objects.update(file=empty)
+        assert preview(copy, using="default") == []
+        assert put_back(copy, using="default") == []
+        assert shop.MaybeFile.objects.get().file.name == "maybe/a.jpg"
+    conflicts = put_back(copy, using="default")
+    assert [(one.fatal, one.why) for one in conflicts] == [(True, "file was changed since")]
 
 
 def test_clear_does_not_touch_a_new_value_nor_a_row_that_is_gone() -> None:

@@ -29,7 +29,7 @@ ROW = st.fixed_dictionaries(
         "at": st.none() | st.times(),
         "lasts": st.none() | st.timedeltas().filter(lambda one: abs(one.days) < 10**6),
         "raw": st.none() | st.binary(max_size=64),
-        "price": st.none() | st.decimals(-(10**10), 10**10, places=4, allow_nan=False, allow_infinity=False),
+        "price": st.none() | st.decimals(-(10**9), 10**9, places=4, allow_nan=False, allow_infinity=False),
         "weight": st.none() | st.floats(allow_nan=False),
         "count": st.none() | st.integers(-(2**61), 2**61),
         "flag": st.none() | st.booleans(),

@@ -196,7 +196,7 @@ class PictureNote(models.Model):
 class Document(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     document = models.FileField(upload_to="documents/")
-    replaces = models.ForeignKey("self", null=True, on_delete=models.CASCADE)
+    replaces = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="+")
 
     def __str__(self) -> str:
         return str(self.id)
@@ -224,14 +224,14 @@ class Left(models.Model):
     """Half of a circle of foreign keys, behind an image."""
 
     image = models.ForeignKey(Image, on_delete=models.CASCADE)
-    right = models.ForeignKey("Right", on_delete=models.CASCADE)
+    right = models.ForeignKey("Right", on_delete=models.CASCADE, related_name="+")
 
     def __str__(self) -> str:
         return f"left {self.pk}"
 
 
 class Right(models.Model):
-    left = models.ForeignKey(Left, null=True, on_delete=models.CASCADE)
+    left = models.ForeignKey(Left, null=True, on_delete=models.CASCADE, related_name="+")
 
     def __str__(self) -> str:
         return f"right {self.pk}"

@@ -140,7 +140,7 @@ class Command(ImageSyncCommand):
         sources = find_sources(
             alias=options["storage"], fields=scope.fields, workers=_workers(options["workers"])
         )
-        if scope.is_explicit or scope.prefix:
+        if scope.keys or scope.ids or scope.prefix:
             sources = [source for source in sources if _matches(source, scope)]
             if not sources:
                 raise NothingMatches("No record matches: there is nothing to look at.")
