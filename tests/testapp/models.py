@@ -318,9 +318,9 @@ class Blot(models.Model):
 if hasattr(models, "DB_CASCADE"):
 
     class DatabaseChild(models.Model):
-        """Django 6.1: the database deletes these by itself."""
+        """Django 6.1: the database deletes these by itself. (What it points to may not point on in Python.)"""
 
-        image = models.ForeignKey(Image, on_delete=models.DB_CASCADE)
+        record = models.ForeignKey(TwoFiles, on_delete=models.DB_CASCADE)
 
         def __str__(self) -> str:
             return f"database child {self.pk}"

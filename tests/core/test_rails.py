@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.rails import RAILS, AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LIMITS = Limits()
+AUDIT = AuditFacts(
+    id=7,
+    complete=True,
+    full_scope=True,
+    named_by_hand=False,
+    trust="trustworthy",
+    reasons=[],
+    finished_at=NOW - timedelta(minutes=5),
+    fingerprint="f",
+    records=1000,
+    present=900,
+)
+STORE = StoreFacts(bucket="media", fingerprint="f")
+
+
+def candidates(number: int, **values: Any) -> list[Candidate]:
+    ordinary: dict[str, Any] = {
+        "field": "file",
+        "action": "delete",
+        "born_at": NOW - timedelta(days=9),
+        "missing_since": NOW - timedelta(days=2),
+        "seen_again_at": NOW - timedelta(minutes=5),
+    }
+    return [Candidate(record=f"a.B:{pk}", key=f"{pk}.jpg", **{**ordinary, **values}) for pk in range(number)]
+
+
+def planned(
+    number: int = 1,
+    *,
+    audit: AuditFacts = AUDIT,
+    store: StoreFacts = STORE,
+    limits: Limits = LIMITS,
+    **values: Any,
+) -> PurgePlan:
+    return plan_purge(candidates(number, **values), audit=audit, store=store, limits=limits, now=NOW)
+
+
+def refusal(plan: PurgePlan) -> str | None:
+    return plan.refused.id if plan.refused else None
+
+
+COLLAPSED = Diagnosis(id="collapse", fact="All gone.", hint="")
+
+REFUSALS = {
+    "audit_incomplete": {"audit": replace(AUDIT, complete=False)},
+    "audit_untrustworthy": {"audit": replace(AUDIT, trust="untrustworthy")},
+    "other_store": {"audit": replace(AUDIT, fingerprint="g")},
+    "audit_partial": {"audit": replace(AUDIT, full_scope=False)},
+    "audit_stale": {"audit": replace(AUDIT, finished_at=NOW - timedelta(hours=25))},
+    "store_unfit": {"store": replace(STORE, unfit=Diagnosis(id="unreachable", fact="No.", hint="Mend."))},
+    "purge_running": {"store": replace(STORE, purge_running="Purge 3 is running.")},
+    "max_delete": {"number": 6, "limits": replace(LIMITS, max_delete=5)},
+    "collapse": {"audit": replace(AUDIT, trust="degraded", reasons=[COLLAPSED])},
+    "nothing_present": {"audit": replace(AUDIT, present=0)},
+    "max_ratio": {"number": 101},
+    "wrong_bucket_typed": {"limits": replace(LIMITS, all_missing="medla")},
+}
+
+
+@pytest.mark.parametrize(("id", "facts"), REFUSALS.items())
+def test_rails__each_refuses_with_its_own_id(id: str, facts: dict[str, Any]) -> None:
+    plan = planned(**facts)
+
+    assert refusal(plan) == id
+    assert plan.refused is not None
+    assert plan.refused.fact
+    assert plan.refused.hint
+
+
+def test_rails__every_rail_has_a_test_and_a_sentence() -> None:
+    assert set(REFUSALS) == set(RAILS)
+
+
+def test_rails__none_refuses_an_ordinary_purge() -> None:
+    assert refusal(planned(100)) is None
+    assert refusal(planned(0, audit=replace(AUDIT, present=0))) is None
+
+
+def test_rails__a_partial_audit_that_was_named_will_do() -> None:
+    assert refusal(planned(audit=replace(AUDIT, full_scope=False, named_by_hand=True))) is None
+
+
+@pytest.mark.parametrize(
+    ("records", "going", "limits", "refused"),
+    [
+        (12, 6, LIMITS, False),  # half, and under the free allowance
+        (12, 7, LIMITS, True),
+        (1, 1, LIMITS, True),
+        (10_000, 1000, LIMITS, False),  # ten per cent
+        (10_000, 1001, LIMITS, True),
+        (150, 75, LIMITS, False),
+        (1000, 100, replace(LIMITS, max_ratio=0.05), False),
+        (1000, 100, replace(LIMITS, max_ratio=0.05, ratio_is_by_hand=True), True),
+        (12, 12, replace(LIMITS, max_ratio=1.0, ratio_is_by_hand=True), False),
+    ],
+)
+def test_rails__how_large_a_part_may_go(records: int, going: int, limits: Limits, refused: bool) -> None:
+    plan = planned(going, audit=replace(AUDIT, records=records, present=1), limits=limits)
+
+    assert (refusal(plan) == "max_ratio") is refused
+
+
+def test_rails__cascaded_rows_count_too() -> None:
+    plan = planned(50, cascades={"shop.ProductImage": 2})
+
+    assert plan.rows == 150
+    assert refusal(plan) == "max_ratio"
+
+
+def test_rails__all_missing_lifts_what_an_empty_bucket_trips_and_nothing_else() -> None:
+    lifted = replace(LIMITS, all_missing="media")
+
+    assert refusal(planned(900, audit=replace(AUDIT, present=0, reasons=[COLLAPSED]), limits=lifted)) is None
+    assert (
+        refusal(planned(audit=replace(AUDIT, trust="untrustworthy"), limits=lifted)) == "audit_untrustworthy"
+    )
+    assert refusal(planned(6, limits=replace(lifted, max_delete=5))) == "max_delete"
+    assert refusal(planned(audit=replace(AUDIT, complete=False), limits=lifted)) == "audit_incomplete"
+
+
+@pytest.mark.parametrize(
+    ("values", "limits", "why"),
+    [
+        ({"action": "report"}, LIMITS, 'the policy of its field is "report"'),
+        ({"objection": "it is protected"}, LIMITS, "it is protected"),
+        ({"born_at": NOW - timedelta(minutes=59)}, LIMITS, "younger than the grace period (1 h)"),
+        (
+            {"born_at": None, "missing_since": NOW - timedelta(minutes=5)},
+            LIMITS,
+            "younger than the grace period",
+        ),
+        (
+            {"missing_since": NOW - timedelta(hours=23)},
+            replace(LIMITS, ripen=timedelta(hours=24)),
+            "no two audits",
+        ),
+        ({"restored_before": True}, replace(LIMITS, ripen=timedelta(hours=24)), "restored before"),
+    ],
+)
+def test_rails__each_record_is_kept_with_its_reason(values: dict[str, Any], limits: Limits, why: str) -> None:
+    plan = planned(limits=limits, **values)
+
+    assert plan.go == ()
+    [kept] = plan.keep
+    assert why in kept.why
+
+
+def test_rails__unattended_purges_take_what_has_ripened() -> None:
+    assert len(planned(limits=replace(LIMITS, ripen=timedelta(hours=24))).go) == 1
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "action": st.sampled_from(["delete", "clear", "report"]),
+                "objection": st.sampled_from(["", "", "no"]),
+                "born_at": st.none()
+                | st.integers(0, 9000).map(lambda minutes: NOW - timedelta(minutes=minutes)),
+                "restored_before": st.booleans(),
+            }
+        ),
+        max_size=8,
+    ),
+    st.none() | st.just(timedelta(hours=24)),
+)
+def test_rails__every_candidate_goes_or_is_kept_with_a_reason(
+    values: list[dict[str, Any]], ripen: timedelta | None
+) -> None:
+    given_ones = [candidates(1, **one)[0] for one in values]
+    limits = replace(LIMITS, ripen=ripen)
+
+    plan = plan_purge(given_ones, audit=AUDIT, store=STORE, limits=limits, now=NOW)
+
+    assert len(plan.go) + len(plan.keep) == len(given_ones)
+    assert all(kept.why for kept in plan.keep)
+    assert all(one.action in ("delete", "clear") for one in plan.go)
