@@ -276,7 +276,7 @@ def test_overrides_are_for_the_record_alone() -> None:
 
 
 def test_a_record_without_relations_costs_one_query_more_than_its_relations() -> None:
-    record = shop.TwoFiles.objects.create(file="two/a.jpg")
+    record = shop.MaybeFile.objects.create(file="maybe/a.jpg")
     consequences(record, using="default")  # the rules of the database are remembered
     with CaptureQueriesContext(connection) as queries:
         consequences(record, using="default")
