@@ -30,7 +30,7 @@ from imagesync.purge.objections import (
     stored_name,
 )
 from imagesync.purge.restore_rows import clear_copy
-from imagesync.purge.rows import NamedFile
+from imagesync.purge.rows import NamedFile, forget_database_rules
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight
@@ -117,6 +117,7 @@ class _Execution:
         self.cleared = 0
 
     def run(self) -> None:
+        forget_database_rules()  # a long-lived worker must not rest on an old schema
         entries = list(self._entries())
         self.progress.begin(f"purging {len(entries):,} records", len(entries))
         versioning = self._believe_store()

@@ -16,7 +16,7 @@ from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, Store
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
 from imagesync.purge.objections import not_proven_missing, open_case
-from imagesync.purge.rows import NamedFile
+from imagesync.purge.rows import NamedFile, forget_database_rules
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_of, in_scope
 from imagesync.records.stream import base_rows
@@ -73,6 +73,7 @@ def make_plan(
     """Plan a purge and store it: state ``planned``, or ``refused`` when a rail says so. Touches nothing."""
     scope = scope or Scope()
     now = timezone.now()
+    forget_database_rules()
     receivers: set[str] = set()
     plan = plan_purge(
         _candidates(source, audit, scope, receivers),

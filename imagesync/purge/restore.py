@@ -74,7 +74,7 @@ def _put_all_back(
     while left:  # a record may need another one of the same purge to come back first
         stuck: list[tuple[Tombstone, list[Conflict]]] = []
         for tombstone in left:
-            conflicts = _put_one_back(tombstone, restored_by)
+            conflicts = _put_one_back(tombstone, restored_by, signals=executed)
             if any(conflict.fatal for conflict in conflicts):
                 stuck.append((tombstone, conflicts))
             else:
@@ -87,7 +87,7 @@ def _put_all_back(
     return outcome
 
 
-def _put_one_back(tombstone: Tombstone, restored_by: str) -> list[Conflict]:
+def _put_one_back(tombstone: Tombstone, restored_by: str, *, signals: bool) -> list[Conflict]:
     model = tombstone.content_type.model_class()
     if model is None:
         return [Conflict(record=tombstone.record_label, why="its model no longer exists", fatal=True)]
@@ -97,7 +97,7 @@ def _put_one_back(tombstone: Tombstone, restored_by: str) -> list[Conflict]:
         still = Tombstone.objects.select_for_update().filter(pk=tombstone.pk, restored_at=None).first()
         if still is None:
             return [Conflict(record=tombstone.record_label, why="it was restored meanwhile", fatal=True)]
-        conflicts = put_back(tombstone.rows, using=using, overrides=overrides)
+        conflicts = put_back(tombstone.rows, using=using, overrides=overrides, signals=signals)
         if not any(conflict.fatal for conflict in conflicts):
             still.restored_at = timezone.now()
             still.restored_by = restored_by

@@ -1,0 +1,71 @@
+"""With django-cleanup at work, a purge deletes no object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imagesync.models import Image
+from imagesync.purge import execute as execution
+from imagesync.purge.execute import execute_plan
+from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.records import find_sources
+from project.embedded_s3 import EmbeddedS3
+from tests.conftest import BUCKET
+from tests.django.helpers import audited, make_images
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def django_cleanup() -> Iterator[None]:
+    """What its AppConfig does when it is installed."""
+    from django.db.models.signals import post_delete, post_init, post_save, pre_save
+    from django_cleanup import cache, handlers
+
+    cache.prepare(select_mode=False)
+    handlers.connect()
+    yield
+    for signal in (post_init, pre_save, post_save, post_delete):
+        signal.receivers = [
+            one
+            for one in signal.receivers
+            if not str(one[0][0] if isinstance(one[0][0], str) else "").startswith("django_cleanup")
+        ]
+        signal.sender_receivers_cache.clear()
+    cache.FIELDS.clear()
+
+
+def test_cleanup__is_at_work_here(s3: EmbeddedS3, django_cleanup: None) -> None:
+    make_images("a.jpg")
+    s3.put(BUCKET, "a.jpg")
+
+    Image.objects.get(file="a.jpg").delete()
+
+    assert s3.keys_in(BUCKET) == []
+
+
+def test_purge__deletes_no_object_even_one_put_back_in_the_last_moment(
+    s3: EmbeddedS3, django_cleanup: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images("a.jpg", "b.jpg", "gone.jpg")
+    for key in ("a.jpg", "b.jpg"):
+        s3.put(BUCKET, key)
+    [source, *_others] = find_sources()
+    audited(source)
+    audit = latest_audit(source)
+    assert audit is not None
+    purge = make_plan(source, audit, limits=limits_from_settings())
+    honest = execution.look_all
+
+    def put_back_after_the_last_look(*args, **kwargs):
+        yield from honest(*args, **kwargs)
+        s3.put(BUCKET, "gone.jpg")
+
+    monkeypatch.setattr(execution, "look_all", put_back_after_the_last_look)
+
+    execute_plan(purge, source)
+
+    assert not Image.objects.filter(file="gone.jpg").exists()
+    assert s3.keys_in(BUCKET) == ["a.jpg", "b.jpg", "gone.jpg"]

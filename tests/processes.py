@@ -1,0 +1,55 @@
+"""Real ``manage.py`` processes on the database and the S3 of a test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from django.db import connection
+
+from project.embedded_s3 import EmbeddedS3
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def database_url() -> str:
+    """The test's own database, as the demo project's settings read it."""
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite://{settings['NAME']}"
+    host, port = settings["HOST"], settings["PORT"]
+    user = quote(settings["USER"]) + (f":{quote(settings['PASSWORD'])}" if settings["PASSWORD"] else "")
+    if host.startswith("/"):
+        return f"postgres://{user}@/{settings['NAME']}?host={quote(host, safe='/')}"
+    return f"postgres://{user}@{host}{f':{port}' if port else ''}/{settings['NAME']}"
+
+
+def environment(s3: EmbeddedS3, bucket: str, region: str = "eu-north-1") -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DATABASE_URL": database_url(),
+        "SECRET_KEY": "only for tests",
+        "AWS_STORAGE_BUCKET_NAME": bucket,
+        "AWS_S3_REGION_NAME": region,
+        "AWS_S3_ENDPOINT_URL": s3.url,
+        "AWS_S3_ACCESS_KEY_ID": s3.access_key,
+        "AWS_S3_SECRET_ACCESS_KEY": s3.secret_key,
+        "PYTHONUNBUFFERED": "1",
+        "NO_COLOR": "1",
+    }
+
+
+def start(s3: EmbeddedS3, bucket: str, *arguments: str, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={**environment(s3, bucket), **more},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
