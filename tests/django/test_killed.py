@@ -20,7 +20,7 @@ from tests.processes import start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KILLS = 20
-GONE = 500
+GONE = 300
 
 
 def let_leases_run_out() -> None:
