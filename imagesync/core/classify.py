@@ -22,6 +22,7 @@ _REASON_BY_CODE = {
     "TemporaryRedirect": Reason.REDIRECTED,
     "NoSuchBucket": Reason.NO_BUCKET,
     "NoSuchAccessPoint": Reason.NO_BUCKET,
+    "InvalidBucketName": Reason.NO_BUCKET,
     "InvalidAccessKeyId": Reason.BAD_CREDENTIALS,
     "SignatureDoesNotMatch": Reason.BAD_CREDENTIALS,
     "UserSuspended": Reason.BAD_CREDENTIALS,
@@ -30,6 +31,7 @@ _REASON_BY_CODE = {
     "InvalidToken": Reason.EXPIRED_CREDENTIALS,
     "TokenRefreshRequired": Reason.EXPIRED_CREDENTIALS,
     "RequestTimeTooSkewed": Reason.CLOCK_SKEW,
+    "RequestTimeout": Reason.TIMED_OUT,
     "SlowDown": Reason.THROTTLED,
     "Throttling": Reason.THROTTLED,
     "ThrottlingException": Reason.THROTTLED,
@@ -90,7 +92,7 @@ def classify_head(answer: Evidence, expected: Expected | None = None) -> Judged 
 
 def classify_there(answer: Evidence, expected: Expected | None = None) -> Judged:
     """Judge an object that is certainly there: compare it with what the record remembers."""
-    if answer.storage_class in ARCHIVE_CLASSES and not _is_restored(answer):
+    if _is_archived(answer) and not _is_restored(answer):
         return Verdict.ARCHIVED, ""
     if answer.size_bytes == 0:
         return Verdict.MISMATCHED, Reason.EMPTY_OBJECT
@@ -102,13 +104,23 @@ def classify_there(answer: Evidence, expected: Expected | None = None) -> Judged
     return Verdict.PRESENT, ""
 
 
+def hides_versions(answer: Evidence) -> bool:
+    """Whether an absence is a delete marker's. S3 leaves the header out otherwise ("GetObject", response)."""
+    return answer.headers.get("x-amz-delete-marker", "false").lower() != "false"
+
+
 def _classify_absent(answer: Evidence) -> Judged:
-    if answer.headers.get("x-amz-delete-marker") == "true" or answer.versions == "found":
+    if hides_versions(answer) or answer.versions == "found":
         return Verdict.RECOVERABLE, ""
     if answer.versions == "failed":
         # versioning is not known to be off and we could not look for versions
         return Verdict.UNKNOWN, Reason.UNEXPECTED_ANSWER
     return Verdict.MISSING, ""
+
+
+def _is_archived(answer: Evidence) -> bool:
+    """By class, or as Intelligent-Tiering tells it ("HeadObject", x-amz-archive-status)."""
+    return answer.storage_class in ARCHIVE_CLASSES or bool(answer.headers.get("x-amz-archive-status"))
 
 
 def _is_restored(answer: Evidence) -> bool:

@@ -138,3 +138,23 @@ def test_classify_there__an_archived_object_that_was_restored_is_present() -> No
 
     assert classify_there(cold)[0] is Verdict.ARCHIVED
     assert classify_there(restored)[0] is Verdict.PRESENT
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [("True", "recoverable"), ("1", "recoverable"), ("false", "missing")]
+)
+def test_classify_get__any_delete_marker_header_but_false_hides_versions(value: str, verdict: str) -> None:
+    marker = {"x-amz-delete-marker": value}
+    answer = Evidence(operation="GetObject", status=404, code="NoSuchKey", headers=marker)
+
+    assert classify_get(answer)[0] == verdict
+
+
+def test_classify_head__an_archive_tier_of_intelligent_tiering_is_archived() -> None:
+    tier = {"x-amz-archive-status": "ARCHIVE_ACCESS"}
+    restored = {**tier, "x-amz-restore": 'ongoing-request="false"'}
+
+    cold = Evidence(operation="HeadObject", status=200, size_bytes=1, headers=tier)
+    assert classify_head(cold) == (Verdict.ARCHIVED, "")
+    warm = Evidence(operation="HeadObject", status=200, size_bytes=1, headers=restored)
+    assert classify_head(warm) == (Verdict.PRESENT, "")
