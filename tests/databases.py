@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,9 +43,29 @@ def postgres_settings(url: str) -> dict[str, Any]:
         "HOST": unquote(host),
         "PORT": str(parts.port or ""),
     }
-    # A language's collation, where the server offers one: it is what hides in "works on my C.UTF-8".
-    settings["TEST"] = {"TEMPLATE": "template0", **({"NAME": "test_imagesync"})}
+    template = _language_template(url)
+    settings["TEST"] = {"TEMPLATE": template, "NAME": f"test_imagesync_{os.getpid()}"}
     return settings
+
+
+def _language_template(url: str) -> str:
+    """An empty database whose default collation is a language's, where the server offers one.
+
+    In C.UTF-8, as many servers start out, every order is the byte order: faults of collation do not show.
+    """
+    import psycopg
+
+    name = "imagesync_icu_template"
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+            return name
+        try:
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+            )
+        except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
+            return "template0"
+    return name
 
 
 def started_postgres() -> str:

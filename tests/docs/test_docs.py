@@ -1,0 +1,114 @@
+"""The documentation is part of the product: what exists has its page, and what a page names exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import load_command_class
+
+from imagesync.conf import SETTING_NAMES
+from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
+from imagesync.core.rails import RAILS
+from imagesync.core.verdicts import Reason, Verdict
+from imagesync.management.base import EXIT_CODES
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMMANDS = ["check_s3_images", "purge_orphans", "restore_purged", "imagesync_schedule"]
+DJANGO_OPTIONS = {
+    "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
+}  # fmt: skip
+
+
+def page(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def test_commands__are_all_listed_here() -> None:
+    found = {one.stem for one in (ROOT / "imagesync/management/commands").glob("*.py")} - {"__init__"}
+
+    assert found == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command__has_help_examples_exit_codes_and_every_option_documented(name: str) -> None:
+    command = load_command_class("imagesync", name)
+    parser = command.create_parser("manage.py", name)
+    section = page("docs/commands.md").split(f"## {name}\n")[1].split("\n## ")[0]
+
+    assert command.help.endswith(".")
+    assert parser.epilog is not None
+    assert parser.epilog.count(f"manage.py {name}") >= 2
+    assert EXIT_CODES in parser.epilog
+    for action in parser._actions:
+        for option in action.option_strings:
+            if option.startswith("--") and option not in DJANGO_OPTIONS and option != "--noinput":
+                assert action.help, option
+                assert option in section, option
+    assert f"`{name}`" in page("README.md")
+    assert "%" not in parser.format_help().replace("10%", "")
+
+
+def test_commands_page__names_no_option_that_does_not_exist() -> None:
+    known = {
+        option
+        for name in COMMANDS
+        for action in load_command_class("imagesync", name).create_parser("manage.py", name)._actions
+        for option in action.option_strings
+    }
+
+    assert set(re.findall(r"`(--[a-z-]+)", page("docs/commands.md"))) <= known
+
+
+@pytest.mark.parametrize("name", SETTING_NAMES)
+def test_setting__is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/settings.md")
+
+
+@pytest.mark.parametrize("word", [*Verdict, *Reason])
+def test_verdict_and_reason__are_documented(word: str) -> None:
+    assert f"| `{word}` |" in page("docs/how-it-decides.md")
+
+
+@pytest.mark.parametrize("id", DIAGNOSES)
+def test_diagnosis__has_its_section(id: str) -> None:
+    assert f"\n## {id}\n" in page("docs/diagnoses.md")
+
+
+def test_diagnosis__every_failure_has_a_registered_id() -> None:
+    assert {id for id, _fact, _hint in _FAILURES.values()} <= set(DIAGNOSES)
+
+
+@pytest.mark.parametrize("id", RAILS)
+def test_rail__has_its_section(id: str) -> None:
+    assert f"\n## {id}\n" in page("docs/safety-rails.md")
+
+
+@pytest.mark.parametrize("id", sorted(set(re.findall(r"imagesync\.[EW]\d{3}", page("imagesync/checks.py")))))
+def test_check__is_documented(id: str) -> None:
+    assert f"| `{id}` |" in page("docs/settings.md")
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", *(str(one.relative_to(ROOT)) for one in (ROOT / "docs").glob("*.md"))]
+)
+def test_links__lead_somewhere(name: str) -> None:
+    text = page(name)
+
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_readme__its_make_targets_exist() -> None:
+    makefile = page("Makefile")
+
+    for target in re.findall(r"^    make ([a-z]+)", page("README.md"), flags=re.MULTILINE):
+        assert f"\n{target}:" in makefile
+
+
+def test_readme__exit_codes_are_those_of_the_help() -> None:
+    readme = page("README.md")
+
+    for code in re.findall(r"^  (\d+) ", EXIT_CODES, flags=re.MULTILINE):
+        assert f"| {code} |" in readme

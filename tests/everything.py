@@ -1,0 +1,128 @@
+"""`make test`: every lane, what each took, and in one line which was left out and why.
+
+Lanes that share nothing run side by side; what a lane prints comes when it has ended.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.live import ceph
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PYTEST = [sys.executable, "-m", "pytest", "-q"]
+IN_CI = os.environ.get("CI") == "true"
+
+
+@dataclass(frozen=True)
+class Lane:
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ended:
+    lane: Lane
+    code: int
+    seconds: float
+    output: str
+
+
+def static_lanes() -> list[Lane]:
+    return [
+        Lane("format", [str(BIN / "ruff"), "format", "--check", "."]),
+        Lane("lint", [str(BIN / "ruff"), "check", "."]),
+        Lane("types", [str(BIN / "mypy")]),
+        Lane("imports", [str(BIN / "lint-imports"), "--no-cache"]),
+        Lane("migrations", [sys.executable, "manage.py", "makemigrations", "--check", "--dry-run"]),
+    ]
+
+
+def sqlite_lanes() -> list[Lane]:
+    coverage = ["--cov", "--cov-branch", "--cov-report=term:skip-covered"]
+    folders = ["tests/core", "tests/storage", "tests/project", "tests/docs", "tests/django"]
+    # killed processes and the cluster are shown where it matters most: on PostgreSQL
+    left_to_postgres = [
+        "--ignore=tests/django/test_killed.py",
+        "--deselect=tests/django/test_tasks.py::test_qcluster",
+    ]
+    return [Lane("SQLite", [*PYTEST, *coverage, *folders, *left_to_postgres])]
+
+
+def postgres_lanes() -> list[Lane]:
+    url = os.environ.get("TEST_DATABASE_URL") or (_local_server() if IN_CI else "")
+    environment = {"TEST_DATABASE": "postgres", **({"TEST_DATABASE_URL": url} if url else {})}
+    where = "a running server, a language's collation" if url else "a server of its own"
+    command = [*PYTEST, "tests/django", "--ignore=tests/django/test_admin.py", "-rP" if IN_CI else "-ra"]
+    return [Lane(f"PostgreSQL ({where})", command, environment)]
+
+
+def _local_server() -> str:
+    """The server that CI runs; elsewhere nobody's server is touched unasked."""
+    import psycopg
+
+    user = getpass.getuser()
+    url = f"postgres://{user}@/postgres?host=/var/run/postgresql"
+    try:
+        psycopg.connect(url, connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return ""
+    return url
+
+
+def live_lanes() -> tuple[list[Lane], str]:
+    if not ceph.install():
+        return [], f"live lane left out: {ceph.available()[1]}"
+    return [Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])], ""
+
+
+def run(lane: Lane) -> Ended:
+    began = time.monotonic()
+    ended = subprocess.run(
+        lane.command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONWARNINGS": "ignore", **lane.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    result = Ended(lane, ended.returncode, time.monotonic() - began, ended.stdout)
+    print(
+        f"\n=== {lane.name}: {'ok' if result.code == 0 else f'FAILED ({result.code})'}, {result.seconds:.0f} s"
+    )
+    print(result.output.rstrip(), flush=True)
+    return result
+
+
+def main() -> int:
+    live, left_out = live_lanes()
+    print("running; each lane is printed when it ends ...", flush=True)
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(lambda: [run(lane) for lane in [*static_lanes(), *sqlite_lanes()]])
+        other = pool.submit(lambda: [run(lane) for lane in postgres_lanes()])
+        ended = [*one.result(), *other.result()]
+    ended += [run(lane) for lane in [Lane("demo", [sys.executable, "-m", "project.demo"]), *live]]
+
+    print("\n=== summary")
+    for result in ended:
+        print(f"{'ok    ' if result.code == 0 else 'FAILED'} {result.seconds:6.0f} s  {result.lane.name}")
+    if left_out:
+        print(left_out)
+    failed = [result for result in ended if result.code]
+    print(f"{len(ended) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed or (left_out and IN_CI) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
