@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from imagesync.audit.claim import interrupted_audit, open_audit, resume_audit
 from imagesync.audit.document import audit_document, finding_rows
-from imagesync.audit.progress import Progress
 from imagesync.audit.run import carry_out
 
 __all__ = [
-    "Progress",
     "audit_document",
     "carry_out",
     "finding_rows",

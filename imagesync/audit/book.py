@@ -20,7 +20,7 @@ from imagesync.audit.judge import Judgement
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, Finding
 from imagesync.records import Scope, Source, Target
-from imagesync.records.findings import FAILED_LOOKS, findings_of
+from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope
 from imagesync.records.stream import byte_ordered
 
 SETTLE_BATCH = 500
@@ -141,7 +141,10 @@ class Book:
             for content_type, texts in pks.items():
                 wanted |= Q(content_type=content_type, object_pk__in=texts)
             return _by_record(ours.filter(wanted))
-        window = ours.annotate(byte_key=byte_ordered(F("key"), ours.db)).filter(byte_key__gte=behind)
+        keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
+        # outside of the scope's prefix nobody looked, so nothing there is over
+        window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix))
+        window = window.filter(byte_key__gte=behind)
         if upto is not None:
             window = window.filter(byte_key__lte=upto)
         standing = _by_record(window)

@@ -12,9 +12,9 @@ from django.utils import timezone
 from imagesync.audit.book import Book
 from imagesync.audit.canaries import Reservoir, look_at_canaries
 from imagesync.audit.judge import Batch, Judge
-from imagesync.audit.progress import Progress
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.progress import Progress
 from imagesync.core.trust import Trust, listing_failed, trust_of
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, AuditRange

@@ -279,6 +279,17 @@ def _too_large_a_part(rows: int, audit: AuditFacts, limits: Limits) -> Diagnosis
     )
 
 
+def plan_is_stale(purge: int, age: timedelta, limit: timedelta) -> Diagnosis | None:
+    """A plan is a promise about a moment; this refuses one that is older than ``limit``."""
+    if age <= limit:
+        return None
+    return Diagnosis(
+        id="plan_stale",
+        fact=f"Purge {purge} was planned {_span(age)} ago; the limit is {_span(limit)}.",
+        hint="Plan it anew.",
+    )
+
+
 def _span(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -294,6 +305,7 @@ RAILS: dict[str, str] = {
     "other_store": "The audit and the settings must mean the same store.",
     "audit_partial": "A part of the records says nothing about the health of the whole, unless it is named.",
     "audit_stale": "What an audit saw holds for a day.",
+    "plan_stale": "A plan that has aged is not executed.",
     "store_unfit": "The store must pass its check now.",
     "purge_running": "One purge of a store at a time.",
     "max_delete": "No more records than --max-delete, when it is given.",

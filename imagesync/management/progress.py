@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from imagesync.audit import Progress
+from imagesync.core.progress import Progress
 
 TERMINAL_SECONDS = 0.5
 LOG_SECONDS = 30.0

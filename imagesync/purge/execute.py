@@ -17,6 +17,8 @@ from django.db.models import Model
 from django.utils import timezone
 
 from imagesync.conf import app_settings
+from imagesync.core.progress import Progress
+from imagesync.core.rails import plan_is_stale
 from imagesync.core.verdicts import Look, Verdict
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Finding, Purge, Tombstone
@@ -53,14 +55,7 @@ class Entry:
     pk: Any
 
 
-class Progress:
-    """Does nothing; the command line has one that writes."""
-
-    def begin(self, what: str, total: int | None = None) -> None: ...
-    def advance(self, done: int, **figures: int) -> None: ...
-
-
-def execute_plan(purge: Purge, source: Source, progress: Any = None) -> Purge:
+def execute_plan(purge: Purge, source: Source, progress: Progress | None = None) -> Purge:
     """Execute a stored plan. Raises PurgeRefused when a rail refuses it now, AlreadyRunning when it is
     being executed or was, or when another purge of this store is under way.
     """
@@ -83,9 +78,9 @@ def _claim(purge: Purge, source: Source) -> None:
             "Plan it anew.",
         )
     now = timezone.now()
-    plan_age = now - purge.planned_at
-    if plan_age > app_settings().audit_max_age:
-        raise PurgeRefused("plan_stale", f"Purge {purge.pk} was planned {plan_age} ago.", "Plan it anew.")
+    stale = plan_is_stale(purge.pk, now - purge.planned_at, app_settings().audit_max_age)
+    if stale is not None:
+        raise PurgeRefused(**stale.to_dict())
     Purge.objects.filter(
         fingerprint=purge.fingerprint, state=Purge.State.RUNNING, lease_until__lt=now
     ).update(state=Purge.State.INTERRUPTED, lease_owner="", lease_until=None)
@@ -107,7 +102,7 @@ def _claim(purge: Purge, source: Source) -> None:
 
 
 class _Execution:
-    def __init__(self, purge: Purge, source: Source, progress: Any) -> None:
+    def __init__(self, purge: Purge, source: Source, progress: Progress) -> None:
         self.purge = purge
         self.source = source
         self.progress = progress

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import router
 from django.db.models import FileField, Model
 
 from imagesync.conf import app_settings
+from imagesync.models import Tombstone
 from imagesync.purge.rows import Consequences, NamedFile, consequences
 from imagesync.records import Source, Target
 from imagesync.storage.store import Store
@@ -33,12 +35,19 @@ def open_case(target: Target, row: Model, key: str, store: Store, *, lock: bool 
 
     ``lock`` holds the rows for a deletion in the same transaction.
     """
-    objection = changed_since(target, row, key, store)
+    objection = changed_since(target, row, key, store) or _elsewhere(target)
     if objection or target.policy != "delete":
         return Case(target, row, key, None, objection)
     effects = consequences(row, using=row._state.db or "default", lock=lock)
     others = [one for one in effects.files() if not _is_own(one, target, row)]
     return Case(target, row, key, effects, effects.blocked or _blocking_receiver(effects), others)
+
+
+def _elsewhere(target: Target) -> str:
+    """Tombstone and deletion must be one commit, which two databases cannot give."""
+    if router.db_for_write(target.model) == router.db_for_write(Tombstone):
+        return ""
+    return "it is in another database than the tombstones"
 
 
 def changed_since(target: Target, row: Model, key: str, store: Store) -> str:

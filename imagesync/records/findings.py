@@ -39,7 +39,7 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
     return in_scope(ordered, Scope.from_dict(audit.scope))
 
 
-def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Finding]:
+def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
     """The part of ``findings_of`` that a scope means."""
     if scope.fields:
         wanted = Q(pk__in=[])

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.rails import RAILS, AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+from imagesync.core.rails import (
+    RAILS,
+    AuditFacts,
+    Candidate,
+    Limits,
+    PurgePlan,
+    StoreFacts,
+    plan_is_stale,
+    plan_purge,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = Limits()
@@ -83,7 +92,16 @@ def test_rails__each_refuses_with_its_own_id(id: str, facts: dict[str, Any]) -> 
 
 
 def test_rails__every_rail_has_a_test_and_a_sentence() -> None:
-    assert set(REFUSALS) == set(RAILS)
+    assert {*REFUSALS, "plan_stale"} == set(RAILS)
+
+
+def test_plan_is_stale__after_its_time() -> None:
+    day = timedelta(hours=24)
+    stale = plan_is_stale(3, day + timedelta(seconds=1), day)
+
+    assert plan_is_stale(3, day, day) is None
+    assert stale is not None
+    assert stale.id == "plan_stale"
 
 
 def test_rails__none_refuses_an_ordinary_purge() -> None:

@@ -360,6 +360,32 @@ def test_audit__a_deleted_record_closes_its_finding(memory_source: MakeSource) -
     assert Finding.objects.open().count() == 1
 
 
+def test_audit__of_a_prefix_leaves_the_findings_beside_it_open(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a/1.jpg", "b/1.jpg", "b/2.jpg", "c/1.jpg")
+    store.put("b/2.jpg")
+    audited(source)
+    Image.objects.get(file="b/1.jpg").delete()
+    store.put("a/1.jpg")
+
+    audit = audited(source, Scope(prefix="b/"))
+
+    assert audit.counts["records"] == 1
+    assert sorted(Finding.objects.open().values_list("key", flat=True)) == ["a/1.jpg", "c/1.jpg"]
+    assert verdicts()["a/1.jpg"] == "missing"
+
+
+def test_audit__of_single_records_leaves_all_other_findings_open(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("1.jpg", "2.jpg", "3.jpg")
+    audited(source)
+    store.put("2.jpg")
+
+    audited(source, Scope(keys=("2.jpg",)))
+
+    assert sorted(Finding.objects.open().values_list("key", flat=True)) == ["1.jpg", "3.jpg"]
+
+
 def test_audit__every_verdict_is_counted(memory_source: MakeSource) -> None:
     _store, source = memory_source()
 
