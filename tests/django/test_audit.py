@@ -386,6 +386,41 @@ def test_audit__of_single_records_leaves_all_other_findings_open(memory_source: 
     assert sorted(Finding.objects.open().values_list("key", flat=True)) == ["1.jpg", "3.jpg"]
 
 
+def test_audit__joins_in_byte_order_whatever_the_databases_collation(
+    memory_source: MakeSource, settings
+) -> None:
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "BATCH_SIZE": 4}
+    store, source = memory_source()
+    names = [
+        "a",
+        "B",
+        "Z",
+        "_",
+        "-a",
+        "a-b",
+        "a b",
+        "ab",
+        "\u00e9",
+        "e\u0301",
+        "z",
+        "\uffff",
+        "\U0001f600",
+        "A",
+        "b",
+        "0",
+        "~",
+    ]
+    make_images(*names, *names[:3])
+    for name in names[::2]:
+        store.put(name)
+
+    audit = audited(source)
+
+    assert audit.trust == "trustworthy"
+    assert {one["key"] for one in finding_rows(audit)} == set(names[1::2])
+    assert audit.counts["present"] + audit.counts["missing"] == len(names) + 3
+
+
 def test_audit__every_verdict_is_counted(memory_source: MakeSource) -> None:
     _store, source = memory_source()
 

@@ -129,6 +129,21 @@ def test_check__a_wrong_setting_is_one_clear_reason(
     assert set(verdicts().values()) == {"unchecked"}
 
 
+def test_check__under_a_location_keys_are_whole(s3: EmbeddedS3) -> None:
+    make_images("a.jpg", "b.jpg")
+    s3.put(BUCKET, "media/a.jpg")
+    s3.put(BUCKET, "b.jpg")  # beside the location: not what the record names
+    with override_settings(STORAGES=storages_at(s3.url, location="media")):
+        forget_default_storage()
+        code, out, _err = run("check_s3_images", "--format", "json")
+
+    document = json.loads(out)
+    assert code == 3
+    assert document["store"]["prefix"] == "media/"
+    assert [one["key"] for one in document["findings"]] == ["media/b.jpg"]
+    assert document["unreferenced"] == 0
+
+
 def test_check__without_list_permission_nothing_is_missing(half: EmbeddedS3) -> None:
     half.denied[half.access_key] = {"s3:ListBucket"}
 
