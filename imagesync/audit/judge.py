@@ -78,7 +78,8 @@ class Judge:
     def _joined(self, records: Iterator[Record], passed: str) -> Iterator[Named | Unnamed[ListedObject]]:
         prefix = max(self.store.identity.prefix, self.scope.prefix, key=len)
         start_after = just_before(passed) if passed else ""
-        self.listing = _Listing(listed(self.store, prefix=prefix, start_after=start_after))
+        objects = listed(self.store, prefix=prefix, start_after=start_after, heartbeat=self.heartbeat)
+        self.listing = _Listing(objects)
         return compare(records, self.listing)
 
     def _parts(

@@ -75,7 +75,7 @@ def wrong_region(place: Place, real: str) -> Diagnosis:
 
 def list_denied(place: Place, what: str) -> Diagnosis:
     """``s3:ListBucket`` is lacking: S3 then answers 403 for absent keys too (GetObject, Permissions)."""
-    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{place.bucket}"}
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": _arn(place)}
     if place.prefix:
         statement["Condition"] = {"StringLike": {"s3:prefix": f"{place.prefix}*"}}  # type: ignore[assignment]
     return Diagnosis(
@@ -84,6 +84,14 @@ def list_denied(place: Place, what: str) -> Diagnosis:
         "forbidden one.",
         hint=f"Add to the application's IAM policy: {json.dumps(statement)}",
     )
+
+
+def _arn(place: Place) -> str:
+    if place.bucket.startswith("arn:"):
+        return place.bucket
+    partition = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+    name = next((name for start, name in partition.items() if place.region.startswith(start)), "aws")
+    return f"arn:{name}:s3:::{place.bucket}"
 
 
 def absent_key_answered(place: Place, status: int | None) -> Diagnosis:
@@ -107,7 +115,9 @@ def failed_call(place: Place, evidence: Evidence) -> Diagnosis:
     reason = failure_reason(evidence)
     told = evidence.headers.get("x-amz-bucket-region", "")
     if reason is Reason.WRONG_REGION and told:
-        return wrong_region(place, told)
+        if told != place.region:
+            return wrong_region(place, told)
+        reason = Reason.BAD_REQUEST  # the region is right, so something else about the request is not
     if reason is Reason.ACCESS_DENIED and evidence.operation in ("ListObjectsV2", "GetObject"):
         return list_denied(
             place, "the listing" if evidence.operation == "ListObjectsV2" else "a key that cannot exist"
@@ -125,6 +135,13 @@ def failed_call(place: Place, evidence: Evidence) -> Diagnosis:
 
 
 _FAILURES: dict[Reason, tuple[str, str, str]] = {
+    Reason.UNSENDABLE_KEY: (
+        "no_bucket",
+        'The client refuses to send a request for bucket "{bucket}" ({operation}: {answer}): it cannot be a bucket name, '
+        "or the storage's location is too long.",
+        'Check AWS_STORAGE_BUCKET_NAME and AWS_LOCATION (or "bucket_name" and "location" in '
+        'STORAGES["{alias}"]["OPTIONS"]).',
+    ),
     Reason.WRONG_REGION: (
         "wrong_region",
         'The bucket "{bucket}" is not in {region}, which the application is configured for ({answer}); S3 did not say '

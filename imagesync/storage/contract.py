@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from imagesync.core.verdicts import Evidence
 
+REGION_HEADER = "x-amz-bucket-region"
 KEPT_HEADERS = frozenset(
     {
-        "x-amz-bucket-region",
+        REGION_HEADER,
         "x-amz-delete-marker",
         "x-amz-version-id",
         "x-amz-storage-class",
@@ -28,6 +29,14 @@ KEPT_HEADERS = frozenset(
 )
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_REGION = re.compile(r"[A-Za-z0-9-]{1,40}")
+# bucket.s3.REGION, s3-REGION, s3.dualstack.REGION, s3-accelerate, bucket.vpce-ID.s3.REGION.vpce … ("Amazon S3
+# endpoints and quotas", AWS General Reference). Not every host of amazonaws.com: a server of one's own on EC2
+# or behind a load balancer has such a name too (compute.amazonaws.com, elb.amazonaws.com).
+_AWS_HOST = re.compile(
+    r"(?:.+\.)?s3(?:-[a-z0-9-]+|express-[a-z0-9-]+)?(?:\.dualstack)?(?:\.(?P<region>[a-z]+(?:-[a-z]+)+-\d))?"
+    r"(?:\.vpce)?\.amazonaws\.com(?P<china>\.cn)?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +105,9 @@ class Store(Protocol):
 def fingerprint(endpoint: str, bucket: str, prefix: str) -> str:
     """A hash of where a store is: the same for the same bucket however it is addressed.
 
-    All of AWS's hosts (regional, global, dual-stack, accelerated, VPC) count as one, so that correcting the
-    region leaves the store the same; China is a partition of its own.
+    All of S3's own hosts (regional, global, dual-stack, accelerated, VPC) count as one, so that correcting
+    the region leaves the store the same. Bucket names are unique within a partition ("Bucket naming rules"),
+    so China and GovCloud are places of their own. Raises ValueError for an endpoint that is no URL.
     """
     identity = "\n".join((_place(endpoint), bucket, prefix))
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
@@ -106,12 +116,21 @@ def fingerprint(endpoint: str, bucket: str, prefix: str) -> str:
 def _place(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     host = (parts.hostname or "").lower()
-    if host.endswith(".amazonaws.com.cn"):
-        return "aws-cn"
-    if not host or host.endswith(".amazonaws.com"):
+    if not host:
         return "aws"
+    aws = _AWS_HOST.fullmatch(host)
+    if aws is not None:
+        return "aws-cn" if aws["china"] else _partition(host)
     port = "" if parts.port in (None, _DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     return host + port + parts.path.rstrip("/")
+
+
+def on_aws(endpoint: str) -> bool:
+    return _AWS_HOST.fullmatch((urlsplit(endpoint).hostname or "").lower()) is not None
+
+
+def _partition(host: str) -> str:
+    return "aws-us-gov" if re.search(r"[.-]us-gov-[a-z]+-\d\.", host) else "aws"
 
 
 def clean_code(code: object) -> str:
@@ -124,6 +143,22 @@ def clean_headers(headers: Mapping[str, Any]) -> dict[str, str]:
     kept = {}
     for name, value in headers.items():
         lowered = str(name).lower()
+        if lowered == REGION_HEADER and not clean_region(value):
+            continue
         if lowered in KEPT_HEADERS:
-            kept[lowered] = "".join(one for one in str(value) if " " <= one <= "~")[:200]
+            kept[lowered] = _printable(value)[:200]
     return kept
+
+
+def clean_region(region: object) -> str:
+    """A region's name as a server told it: it ends up in a line that people copy into their settings."""
+    return region if isinstance(region, str) and _REGION.fullmatch(region) else ""
+
+
+def clean_etag(etag: object) -> str:
+    """Without quotes and without the weakness that compressing proxies add."""
+    return _printable(etag or "").removeprefix("W/").strip('"')[:128]
+
+
+def _printable(value: object) -> str:
+    return "".join(one for one in str(value) if " " <= one <= "~")

@@ -7,16 +7,19 @@ for the end of the listing (measured; docs/how-it-decides.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote_plus
 
 from imagesync.core.classify import failure_reason
 from imagesync.exceptions import ListingBroken
-from imagesync.storage.contract import ListingAnswer, Store
+from imagesync.storage.contract import ListingAnswer, Store, clean_code, clean_etag
 
 PAGE_SIZE = 1000
+HEARTBEAT_SECONDS = 5.0
 MAX_EMPTY_PAGES = 100
 """S3 may truncate a page without a key on it (many delete markers); a server that does so for ever is broken."""
 
@@ -41,12 +44,21 @@ class Asked:
 
 
 def listed(
-    store: Store, *, prefix: str, start_after: str = "", until: str | None = None, page_size: int = PAGE_SIZE
+    store: Store,
+    *,
+    prefix: str,
+    start_after: str = "",
+    until: str | None = None,
+    page_size: int = PAGE_SIZE,
+    on_page: Callable[[int], None] = lambda objects: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> Iterator[ListedObject]:
     """The objects with keys behind ``start_after`` and before ``until`` (exclusive), in key order.
 
-    One page is fetched ahead while the consumer works. Raises ListingBroken for a page that failed or
-    contradicts itself; what was yielded before is good.
+    One page is fetched ahead while the consumer works. ``on_page`` is told how many objects each good page
+    has; ``heartbeat`` is called every few seconds while a page is waited for (all attempts of one page may
+    take longer than a lease lives). Raises ListingBroken for a page that failed or contradicts itself; what
+    was yielded before is good.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="imagesync-list") as ahead:
 
@@ -59,10 +71,11 @@ def listed(
         bucket, after, token, empty_pages = store.identity.bucket, start_after, "", 0
         answer: Future[ListingAnswer] | None = ask(token)
         while answer is not None:
-            page = _page_of(answer.result())
+            page = _page_of(_awaited(answer, heartbeat))
             objects, next_token = validate_page(
                 page, Asked(bucket=bucket, prefix=prefix, after=after, token=token)
             )
+            on_page(len(objects))
             empty_pages = 0 if objects else empty_pages + 1
             if next_token and empty_pages > MAX_EMPTY_PAGES:
                 raise ListingBroken(f"The listing gave {empty_pages} pages without a key and does not end.")
@@ -74,6 +87,16 @@ def listed(
                 if until is not None and one.key >= until:
                     return
                 yield one
+
+
+def _awaited(answer: Future[ListingAnswer], heartbeat: Callable[[], None]) -> ListingAnswer:
+    while True:
+        try:
+            return answer.result(timeout=HEARTBEAT_SECONDS)
+        except FutureTimeout:
+            if answer.done():  # the store itself raised it
+                raise
+            heartbeat()
 
 
 def _page_of(answer: ListingAnswer) -> Mapping[str, Any]:
@@ -103,8 +126,8 @@ def validate_page(page: Mapping[str, Any], asked: Asked) -> tuple[list[ListedObj
             ListedObject(
                 key,
                 entry.get("Size"),
-                str(entry.get("ETag", "")).strip('"'),
-                str(entry.get("StorageClass", "")),
+                clean_etag(entry.get("ETag")),
+                clean_code(entry.get("StorageClass")),
             )
         )
         after = key
@@ -117,9 +140,9 @@ def _check_frame(page: Mapping[str, Any], asked: Asked) -> None:
         raise ListingBroken(
             "A listing page does not say whether it is truncated (an empty or foreign answer)."
         )
-    if not _is_alias(asked.bucket) and page.get("Name") != asked.bucket:
+    if not answers_for(page, bucket=asked.bucket):
         raise ListingBroken(f"A listing page names bucket {page.get('Name')!a}; {asked.bucket!a} was asked.")
-    if page.get("Prefix", "") != asked.prefix:
+    if not is_of_prefix(page, asked.prefix):
         raise ListingBroken(
             f"A listing page is of prefix {page.get('Prefix', '')!a}; {asked.prefix!a} was asked."
         )
@@ -136,6 +159,16 @@ def _check_frame(page: Mapping[str, Any], asked: Asked) -> None:
         )
 
 
-def _is_alias(bucket: str) -> bool:
-    """Access points answer with another name than they were asked by."""
-    return bucket.startswith("arn:") or bucket.endswith("-s3alias")
+def answers_for(page: Mapping[str, Any], *, bucket: str) -> bool:
+    """Whether a page names the bucket. Access points answer with another name than they were asked by."""
+    is_alias = bucket.startswith("arn:") or bucket.endswith(("-s3alias", "--ol-s3"))
+    return is_alias or page.get("Name") == bucket
+
+
+def is_of_prefix(page: Mapping[str, Any], prefix: str) -> bool:
+    """Whether a page echoes the prefix that it was asked for.
+
+    botocore asks for URL-encoded answers and decodes the echo (handlers.py, decode_list_object); a server
+    that encodes its keys but not its echo has it decoded once too often.
+    """
+    return page.get("Prefix", "") in (prefix, unquote_plus(prefix))

@@ -11,6 +11,7 @@ from typing import Any
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.contract import ListingAnswer, StoreIdentity, fingerprint
 from imagesync.storage.names import exact_key
+from imagesync.storage.versions import versions_refused
 
 ENDPOINT = "memory://"
 
@@ -38,6 +39,7 @@ class MemoryStore:
         alias: str = "memory",
         versioning: str = "off",
     ) -> None:
+        prefix = f"{prefix.rstrip('/')}/" if prefix else ""
         self.identity = StoreIdentity(
             alias=alias,
             bucket=bucket,
@@ -48,19 +50,26 @@ class MemoryStore:
         )
         self._versioning = versioning
         self._objects: dict[str, _Object] = {}
+        self._keys: list[str] = []
         self._hidden: set[str] = set()
         self._scripted: dict[tuple[str, str | None], Evidence] = {}
         self._requests: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def put(self, key: str, *, size_bytes: int = 1, etag: str = "", storage_class: str = "STANDARD") -> None:
-        self._objects[key] = _Object(size_bytes, etag, storage_class)
-        self._hidden.discard(key)
+        with self._lock:
+            if key not in self._objects:
+                bisect.insort(self._keys, key)
+            self._objects[key] = _Object(size_bytes, etag, storage_class)
+            self._hidden.discard(key)
 
     def delete(self, key: str) -> None:
-        """Remove an object; with versioning enabled it is hidden behind a delete marker."""
-        if self._objects.pop(key, None) is not None and self._versioning == "enabled":
-            self._hidden.add(key)
+        """Remove an object; unless versioning is off, a delete marker then stands for the key."""
+        with self._lock:
+            if self._objects.pop(key, None) is not None:
+                self._keys.remove(key)
+            if self._versioning in ("enabled", "suspended"):
+                self._hidden.add(key)
 
     def answer(self, operation: str, key: str | None, evidence: Evidence | None) -> None:
         """Script an answer; None takes it back."""
@@ -109,7 +118,7 @@ class MemoryStore:
     def versions_of(self, key: str) -> str:
         scripted = self._count("VERSIONS", "ListObjectVersions", key)
         if scripted is not None:
-            return "denied" if scripted.status == 403 else "failed"
+            return versions_refused(scripted)
         return "found" if key in self._hidden or key in self._objects else "none"
 
     def head_bucket(self) -> Evidence:
@@ -128,16 +137,19 @@ class MemoryStore:
         if scripted is not None:
             return ListingAnswer(evidence=scripted, page=None)
         after = token or start_after
-        keys = sorted(key for key in self._objects if key.startswith(prefix))
-        first = bisect.bisect_right(keys, after) if after else 0
-        chosen = keys[first : first + max_keys]
-        truncated = first + max_keys < len(keys)
+        with self._lock:
+            begin = max(bisect.bisect_left(self._keys, prefix), bisect.bisect_right(self._keys, after))
+            one_more = self._keys[begin : begin + max_keys + 1]
+            keys = [key for key in one_more if key.startswith(prefix)]
+            chosen = keys[:max_keys]
+            contents = [self._entry(key) for key in chosen]
+        truncated = len(keys) > max_keys
         page: dict[str, Any] = {
             "Name": self.identity.bucket,
             "Prefix": prefix,
             "KeyCount": len(chosen),
             "IsTruncated": truncated,
-            "Contents": [self._entry(key) for key in chosen],
+            "Contents": contents,
         }
         if truncated:
             page["NextContinuationToken"] = chosen[-1]

@@ -15,7 +15,12 @@ def location_prefix(location: str) -> str | None:
     trimmed = location.rstrip("/")
     if not trimmed:
         return ""
-    if location.startswith("/") or posixpath.normpath(trimmed) != trimmed or trimmed.startswith(".."):
+    if (
+        location.startswith("/")
+        or posixpath.normpath(trimmed) != trimmed
+        or trimmed in (".", "..")
+        or trimmed.startswith("../")
+    ):
         return None
     return f"{trimmed}/"
 

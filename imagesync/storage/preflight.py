@@ -16,10 +16,9 @@ from imagesync.core.diagnosis import (
 )
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import ListingBroken
-from imagesync.storage.contract import Store
+from imagesync.storage.contract import REGION_HEADER, Store, on_aws
 from imagesync.storage.listing import Asked, validate_page
 
-REGION_HEADER = "x-amz-bucket-region"
 ABSENT_KEY = ".imagesync/absent-{}"
 _SAME_REGION = {"": DEFAULT_REGION, "aws-global": DEFAULT_REGION, "EU": "eu-west-1"}
 
@@ -53,7 +52,7 @@ def preflight(store: Store) -> Preflight:
     for question in (_bucket, _listing, _absence):
         evidence, diagnosis = question(store, place)
         told = told or evidence.headers.get(REGION_HEADER, "")
-        if told and not _same_region(told, identity.region):
+        if told and not _same_region(told, place):
             return Preflight(fit=False, reasons=(wrong_region(place, told),), bucket_region=told)
         if diagnosis is not None:
             return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
@@ -65,7 +64,7 @@ def _bucket(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
     # 403 is tolerable when the rest passes: policies that allow a prefix only deny the bucket
     if evidence.status in (200, 403):
         return evidence, None
-    if evidence.status == 400 and not evidence.headers.get(REGION_HEADER):
+    if evidence.status == 400:
         return evidence, None  # bare, like every HEAD: the listing's answer has a body that says why
     return evidence, failed_call(place, evidence)
 
@@ -90,7 +89,8 @@ def _absence(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
     return evidence, failed_call(place, evidence)
 
 
-def _same_region(told: str, configured: str) -> bool:
-    if configured == "auto":  # the server chooses (some stores other than AWS's)
+def _same_region(told: str, place: Place) -> bool:
+    configured = place.region
+    if configured == "auto" and not on_aws(place.endpoint):  # the server chooses
         return True
     return _SAME_REGION.get(told, told) == _SAME_REGION.get(configured, configured)

@@ -9,52 +9,72 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from imagesync.core.classify import classify_get, classify_head
+from imagesync.core.classify import classify_get, classify_head, failure_reason, hides_versions
 from imagesync.core.ranges import key_is_sendable
 from imagesync.core.verdicts import Evidence, Expected, Look, Reason, Verdict
-from imagesync.storage.contract import Store
+from imagesync.storage.contract import Store, clean_code
 
 HEARTBEAT_SECONDS = 5.0
 
 T = TypeVar("T")
 
 
-class Asking(Protocol):
-    def __call__(
-        self, store: Store, key: str, *, versioning: str, expected: Expected | None = None
-    ) -> Look: ...
-
-
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def confirm(store: Store, key: str, *, versioning: str, expected: Expected | None = None) -> Look:
+class Asking(Protocol):
+    def __call__(
+        self,
+        store: Store,
+        key: str,
+        *,
+        versioning: str,
+        expected: Expected | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> Look: ...
+
+
+def confirm(
+    store: Store,
+    key: str,
+    *,
+    versioning: str,
+    expected: Expected | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Look:
     """Look by a ranged GET, the only answer that can prove absence.
 
     Where ``versioning`` is not known to be off, a clean NoSuchKey is followed by a look for versions: some
     servers hide a delete marker without saying so.
     """
     if not key_is_sendable(key):
-        return _unsendable(store, key)
+        return _unsendable(store, key, now())
     evidence = store.get(key)
     if _is_clean_absence(evidence) and versioning != "off":
         evidence = replace(evidence, versions=store.versions_of(key))
     verdict, reason = classify_get(evidence, expected)
-    return _look(store, key, verdict, reason, evidence)
+    return _look(store, key, verdict, reason, evidence, now())
 
 
-def look(store: Store, key: str, *, versioning: str, expected: Expected | None = None) -> Look:
+def look(
+    store: Store,
+    key: str,
+    *,
+    versioning: str,
+    expected: Expected | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Look:
     """Look by HEAD, and by GET for every answer but 200: a HEAD has no body, so it cannot say why."""
     if not key_is_sendable(key):
-        return _unsendable(store, key)
+        return _unsendable(store, key, now())
     evidence = store.head(key)
     judged = classify_head(evidence, expected)
     if judged is None:
-        return confirm(store, key, versioning=versioning, expected=expected)
-    return _look(store, key, *judged, evidence)
+        return confirm(store, key, versioning=versioning, expected=expected, now=now)
+    return _look(store, key, *judged, evidence, now())
 
 
 def look_all(
@@ -65,36 +85,56 @@ def look_all(
     versioning: str,
     workers: int,
     heartbeat: Callable[[], None] = lambda: None,
+    now: Callable[[], datetime] = utc_now,
 ) -> Iterator[tuple[T, Look]]:
     """Look at many keys from a bounded pool of threads, in the order given.
 
     ``wanted`` is (whatever identifies it, key, what is expected), consumed as places get free. While it
     waits, ``heartbeat`` is called every few seconds. When the consumer stops early nothing new is asked.
     """
-    under_way: deque[tuple[T, Future[Look]]] = deque()
-    beat_at = time.monotonic()
+    waiting: _Waiting[T] = _Waiting(heartbeat)
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="imagesync-look")
+
+    def outcome(key: str, expected: Expected | None) -> Look:
+        try:
+            return how(store, key, versioning=versioning, expected=expected, now=now)
+        except Exception as error:  # noqa: BLE001 - one bad key never ends a run; a store of one's own may raise
+            evidence = Evidence(operation="", code=clean_code(type(error).__name__))
+            return _look(store, key, Verdict.UNKNOWN, failure_reason(evidence), evidence, now())
+
     try:
         for item, key, expected in wanted:
-            under_way.append((item, pool.submit(how, store, key, versioning=versioning, expected=expected)))
-            if len(under_way) >= 4 * workers:
-                yield _first_done(under_way, heartbeat)
-            if time.monotonic() - beat_at > HEARTBEAT_SECONDS:
-                heartbeat()
-                beat_at = time.monotonic()
-        while under_way:
-            yield _first_done(under_way, heartbeat)
+            waiting.queue.append((item, pool.submit(outcome, key, expected)))
+            if len(waiting.queue) >= 4 * workers:
+                yield waiting.first()
+            waiting.beat_if_due()
+        while waiting.queue:
+            yield waiting.first()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _first_done(under_way: deque[tuple[T, Future[Look]]], heartbeat: Callable[[], None]) -> tuple[T, Look]:
-    item, future = under_way.popleft()
-    while True:
-        try:
-            return item, future.result(timeout=HEARTBEAT_SECONDS)
-        except FutureTimeout:
-            heartbeat()
+class _Waiting(Generic[T]):
+    """What is under way, oldest first, and a heartbeat that stays regular however it is waited for."""
+
+    def __init__(self, heartbeat: Callable[[], None]) -> None:
+        self.queue: deque[tuple[T, Future[Look]]] = deque()
+        self._heartbeat = heartbeat
+        self._beat_at = time.monotonic()
+
+    def first(self) -> tuple[T, Look]:
+        item, future = self.queue.popleft()
+        while True:
+            try:
+                due_in = self._beat_at + HEARTBEAT_SECONDS - time.monotonic()
+                return item, future.result(timeout=max(due_in, 0.0))
+            except FutureTimeout:
+                self.beat_if_due()
+
+    def beat_if_due(self) -> None:
+        if time.monotonic() - self._beat_at >= HEARTBEAT_SECONDS:
+            self._heartbeat()
+            self._beat_at = time.monotonic()
 
 
 def _is_clean_absence(evidence: Evidence) -> bool:
@@ -102,14 +142,14 @@ def _is_clean_absence(evidence: Evidence) -> bool:
         evidence.operation == "GetObject"
         and evidence.status == 404
         and evidence.code == "NoSuchKey"
-        and evidence.headers.get("x-amz-delete-marker") != "true"
+        and not hides_versions(evidence)
     )
 
 
-def _unsendable(store: Store, key: str) -> Look:
-    return _look(store, key, Verdict.UNKNOWN, Reason.UNSENDABLE_KEY, Evidence(operation=""))
+def _unsendable(store: Store, key: str, at: datetime) -> Look:
+    return _look(store, key, Verdict.UNKNOWN, Reason.UNSENDABLE_KEY, Evidence(operation=""), at)
 
 
-def _look(store: Store, key: str, verdict: Verdict, reason: str, evidence: Evidence) -> Look:
-    stamped = replace(evidence, store=store.identity.fingerprint, at=utc_now())
+def _look(store: Store, key: str, verdict: Verdict, reason: str, evidence: Evidence, at: datetime) -> Look:
+    stamped = replace(evidence, store=store.identity.fingerprint, at=at)
     return Look(key=key, verdict=verdict, reason=reason, evidence=stamped)

@@ -192,9 +192,10 @@ class CephRGW:
         """Lose the bytes of an object but not its entry in the bucket: it is listed, and GET answers 404."""
         told = self._run("radosgw-admin", "--id", "rgw.a", "bucket", "stats", f"--bucket={bucket}")
         marker = json.loads(told)["marker"]
-        # a key that starts with an underscore is stored with one more
-        name = f"{marker}_{'_' if key.startswith('_') else ''}{key}"
-        self._run("rados", "--pool", "default.rgw.buckets.data", "rm", name)
+        name, locator = f"{marker}_{key}", []
+        if key.startswith("_"):  # stored with one underscore more, where the plain name would lie
+            name, locator = f"{marker}__{key}", ["--object-locator", name]
+        self._run("rados", "--pool", "default.rgw.buckets.data", *locator, "rm", name)
 
     def memory_mb(self) -> dict[str, float]:
         """Resident memory of each daemon."""
@@ -269,7 +270,8 @@ osd pool default pgp num = 1
 osd crush chooseleaf type = 0
 mon allow pool size one = true
 mon warn on pool no redundancy = false
-mon osd full ratio = 0.99
+mon data avail warn = 1
+mon data avail crit = 1
 paxos propose interval = 0.02
 osd max object name len = 2048
 osd max object namespace len = 256
@@ -344,9 +346,9 @@ rgw enable usage log = false
     def _log_tails(self) -> str:
         tails = []
         for log in sorted((self.folder / "log").glob("*")):
-            lines = log.read_text(errors="replace").splitlines()[-8:]
+            lines = [line[:200] for line in log.read_text(errors="replace").splitlines() if line.strip()]
             if lines:
-                tails.append(f"--- {log.name}\n" + "\n".join(lines))
+                tails.append("\n".join([f"--- {log.name}", *lines[-6:]]))
         return "\n".join(tails)
 
 

@@ -1,0 +1,95 @@
+"""A client of our own, made from a field's storage by public API, with our timeouts and attempts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import Storage
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    connect_timeout: float = 5.0
+    """Seconds."""
+    read_timeout: float = 20.0
+    """Seconds."""
+    max_attempts: int = 4
+    """How often one request is sent, the first time included."""
+    workers: int = 8
+    """How many requests are under way at once; the connection pool is as large."""
+    client_factory: Callable[[Storage, Config], Any] | None = None
+
+
+def client_of(storage: Any, alias: str, options: ClientOptions) -> Any:
+    """The low-level client of the storage, rebuilt from its own construction with our options merged in.
+
+    The config that the storage made of its addressing and signature settings is what we merge into: it
+    ignores those settings when it is given a config (storages/backends/s3.py, __init__). The config is set on
+    the rebuilt storage, not handed to its construction, so that subclasses with a signature of their own and
+    those with the (deprecated) ``config`` attribute get it too. Raises ImproperlyConfigured.
+    """
+    try:
+        config = _config(storage, options)
+        if options.client_factory is not None:
+            return options.client_factory(storage, config)
+        _path, args, kwargs = storage.deconstruct()
+        rebuilt = storage.__class__(*args, **kwargs)
+        rebuilt.client_config = config
+        return rebuilt.connection.meta.client
+    except ImproperlyConfigured:
+        raise
+    except Exception as error:
+        raise ImproperlyConfigured(_sentence(storage, alias, error)) from error
+
+
+def _config(storage: Any, options: ClientOptions) -> Config:
+    from botocore.config import Config
+
+    merged: Config = storage.client_config.merge(
+        Config(
+            connect_timeout=options.connect_timeout,
+            read_timeout=options.read_timeout,
+            retries={"mode": "standard", "total_max_attempts": options.max_attempts},
+            max_pool_connections=max(options.workers, 10),
+            user_agent_extra="imagesync",
+        )
+    )
+    return merged
+
+
+def _sentence(storage: Any, alias: str, error: Exception) -> str:
+    """Which setting is wrong, its value, and what to write instead."""
+    from botocore.exceptions import InvalidRegionError, ProfileNotFound
+
+    options = f'in STORAGES["{alias}"]["OPTIONS"]'
+    if isinstance(error, ProfileNotFound):
+        return (
+            f'AWS_S3_SESSION_PROFILE (or "session_profile" {options}) is {storage.session_profile!a}, which is no '
+            "profile of this machine: write one of ~/.aws/config, or give an access key instead."
+        )
+    if isinstance(error, InvalidRegionError):
+        return (
+            f'AWS_S3_REGION_NAME (or "region_name" {options}) is {storage.region_name!a}, which cannot be a '
+            'region: write one such as "eu-north-1".'
+        )
+    if isinstance(error, ValueError) and storage.endpoint_url and "endpoint" in str(error).lower():
+        return (
+            f'AWS_S3_ENDPOINT_URL (or "endpoint_url" {options}) is {without_user(storage.endpoint_url)!a}, which is '
+            'no URL: write one such as "https://s3.example.com", or nothing for AWS.'
+        )
+    return (
+        f"No S3 client can be made of storage {alias!r} ({type(error).__name__}: {without_user(str(error))}). Check "
+        f"region_name, endpoint_url, session_profile and credentials {options}."
+    )
+
+
+def without_user(text: str) -> str:
+    """A URL, or a text with URLs in it, without user names and passwords."""
+    return re.sub(r"//[^/?#\s]*@", "//", text)
