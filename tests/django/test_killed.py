@@ -20,7 +20,7 @@ from tests.processes import start
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KILLS = 20
-GONE = 300
+GONE = 600
 
 
 def let_leases_run_out() -> None:
@@ -45,7 +45,9 @@ def test_purge__killed_at_random_moments_never_deletes_without_a_tombstone(s3: E
         for line in process.stderr:
             if line.startswith("purging"):
                 break
-        time.sleep(moments.uniform(0, 1.0))
+        # counted in requests, not in seconds: a slow machine is killed at the same places
+        wait_for_requests(s3, process, moments.randrange(130))
+        time.sleep(moments.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.communicate()
 
@@ -70,6 +72,13 @@ def test_purge__killed_at_random_moments_never_deletes_without_a_tombstone(s3: E
         assert {k: v for k, v in row.items() if k not in marks} == {
             k: v for k, v in before[row["id"]].items() if k not in marks
         }
+
+
+def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: int) -> None:
+    """Until the process has sent that many requests, or has ended."""
+    s3.requests.clear()
+    while len(s3.requests) < number and process.poll() is None:
+        time.sleep(0.01)
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> None:
@@ -108,18 +117,18 @@ def test_audit__stopped_half_way_resumes_and_finds_the_same(s3: EmbeddedS3, how:
 
 
 def test_purge__interrupted_by_ctrl_c_says_how_to_undo_and_go_on(s3: EmbeddedS3) -> None:
-    make_images(*(f"gone/{number:03}.jpg" for number in range(GONE)), "here.jpg")
+    make_images(*(f"gone/{number:03}.jpg" for number in range(200)), "here.jpg")
     s3.put(BUCKET, "here.jpg")
     run("check_s3_images")
     process = start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1")
     wait_for(process, "purging")
-    time.sleep(0.2)
+    wait_for_requests(s3, process, 70)
     process.send_signal(signal.SIGINT)
     _out, err = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "restore_purged" in err
     assert "Traceback" not in err
-    assert Image.objects.count() + Tombstone.objects.count() == GONE + 1
+    assert Image.objects.count() + Tombstone.objects.count() == 201
     assert run("purge_orphans", "--no-input", "--max-ratio", "1")[0] == 0
     assert Image.objects.count() == 1

@@ -15,7 +15,10 @@ from tests.processes import ROOT
 @pytest.mark.parametrize(
     ("url", "name", "host", "port"),
     [
-        ("sqlite:////somewhere/db.sqlite3", "//somewhere/db.sqlite3", None, None),
+        ("sqlite:////somewhere/db.sqlite3", "/somewhere/db.sqlite3", None, None),
+        ("sqlite:///usr/lib/db.sqlite3", "/usr/lib/db.sqlite3", None, None),
+        ("sqlite:///db.sqlite3", str(ROOT / "db.sqlite3"), None, None),
+        ("sqlite:///nowhere/at/all.sqlite3", str(ROOT / "nowhere/at/all.sqlite3"), None, None),
         ("postgres://me@db.example/site", "site", "db.example", ""),
         ("postgres://me:p%40ss@db.example:6543/site", "site", "db.example", "6543"),
         ("postgres://me@/site?host=/run/sockets", "site", "/run/sockets", ""),
