@@ -23,6 +23,8 @@ from imagesync.core.verdicts import Look, Verdict
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Finding, Purge, Tombstone
 from imagesync.models.leases import LEASE, new_owner
+from imagesync.purge.copies import clear_copy
+from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import (
     Case,
     changed_since,
@@ -31,8 +33,7 @@ from imagesync.purge.objections import (
     other_keys,
     stored_name,
 )
-from imagesync.purge.restore_rows import clear_copy
-from imagesync.purge.rows import NamedFile, forget_database_rules
+from imagesync.purge.rows import NamedFile
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight

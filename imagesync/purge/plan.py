@@ -15,8 +15,9 @@ from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
+from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import not_proven_missing, open_case
-from imagesync.purge.rows import NamedFile, forget_database_rules
+from imagesync.purge.rows import NamedFile
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_of, in_scope
 from imagesync.records.stream import base_rows

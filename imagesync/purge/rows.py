@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 from django.db import DatabaseError, IntegrityError, connections, models
@@ -18,7 +16,7 @@ from django.db.models import Field, FileField, Model, ProtectedError, QuerySet, 
 from django.db.models.deletion import DO_NOTHING, Collector, get_candidate_relations_to_delete
 from django.db.models.signals import post_delete, pre_delete
 
-from imagesync.purge.restore_rows import (
+from imagesync.purge.copies import (
     CHUNK,
     NotPreservable,
     clear_copy,
@@ -29,6 +27,7 @@ from imagesync.purge.restore_rows import (
     write_pk,
     write_row,
 )
+from imagesync.purge.database_rules import DatabaseRule, count_children, database_rules
 
 __all__ = ["Changed", "Consequences", "NamedFile", "RowsChanged", "clear_copy", "consequences"]
 
@@ -281,7 +280,7 @@ class Consequences:
         for rule in database_rules(self._using, frozenset(by_table)):
             parents = [kept for kept in self._kept if kept.model is by_table[rule.parent]]
             reached = sum(
-                _count_children(rule, parents[start : start + CHUNK], self._using)
+                count_children(rule, parents[start : start + CHUNK], self._using)
                 for start in range(0, len(parents), CHUNK)
             )
             if reached > self._known_children(rule, parents):
@@ -333,114 +332,6 @@ class Consequences:
             "old": encode(change.field, change.old, using=self._using),
             "new": encode(change.field, target.to_python(new), using=self._using),
         }
-
-
-# --- what the database does by itself ------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseRule:
-    """A foreign key with ON DELETE CASCADE, SET NULL or SET DEFAULT, as the database has it."""
-
-    child: str
-    """Fit for SQL: quoted, and with its schema, where it must be."""
-    child_columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
-    action: str
-    child_names: tuple[str, ...]
-    """What Django would call the child."""
-
-    def is_child(self, model: type[Model]) -> bool:
-        return model._meta.db_table in self.child_names
-
-
-@lru_cache(maxsize=256)
-def database_rules(using: str, tables: frozenset[str]) -> tuple[DatabaseRule, ...]:
-    """Rules that deletions from ``tables`` set off. Remembered until ``forget_database_rules()``."""
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        return tuple(_postgresql_rules(connection, tables))
-    if connection.vendor == "sqlite":
-        return tuple(_sqlite_rules(connection, tables))
-    raise _Blocked("database_cascade", f"the foreign keys of {connection.display_name} cannot be looked at")
-
-
-def forget_database_rules() -> None:
-    """Look at the foreign keys again: for the start of a run, and after a change of the schema."""
-    database_rules.cache_clear()
-
-
-_POSTGRESQL = """
-SELECT con.conrelid::regclass::text, parent.name, con.confdeltype::text,
-    ARRAY(SELECT a.attname::text FROM unnest(con.conkey) WITH ORDINALITY k(n, i)
-          JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.n ORDER BY k.i),
-    ARRAY(SELECT a.attname::text FROM unnest(con.confkey) WITH ORDINALITY k(n, i)
-          JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.n ORDER BY k.i)
-FROM unnest(%s::text[]) parent(name)
-JOIN pg_constraint con ON con.confrelid = to_regclass(parent.name)
-WHERE con.contype = 'f' AND con.conparentid = 0 AND con.confdeltype IN ('c', 'n', 'd')
-"""
-
-
-def _postgresql_rules(connection: Any, tables: frozenset[str]) -> Iterator[DatabaseRule]:
-    quoted = {connection.ops.quote_name(table): table for table in tables}
-    actions = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
-    with connection.cursor() as cursor:
-        cursor.execute(_POSTGRESQL, [sorted(quoted)])
-        for child, parent, action, columns, parent_columns in cursor.fetchall():
-            yield DatabaseRule(
-                child,
-                tuple(columns),
-                quoted[parent],
-                tuple(parent_columns),
-                actions[action],
-                (child, child.strip('"')),
-            )
-
-
-_SQLITE = """
-SELECT child.name, lower(f."table"), f.id, f.on_delete, f."from", coalesce(f."to", (
-    SELECT i.name FROM pragma_table_info(f."table") i WHERE i.pk = f.seq + 1))
-FROM sqlite_master child JOIN pragma_foreign_key_list(child.name) f
-WHERE child.type = 'table' AND f.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
-ORDER BY child.name, f.id, f.seq
-"""
-
-
-def _sqlite_rules(connection: Any, tables: frozenset[str]) -> Iterator[DatabaseRule]:
-    by_name = {table.lower(): table for table in tables}
-    found: dict[tuple[Any, ...], list[tuple[str, str]]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_SQLITE)
-        for child, parent, number, action, column, parent_column in cursor.fetchall():
-            if parent in by_name:
-                found.setdefault((child, parent, number, action), []).append((column, parent_column))
-    for (child, parent, _number, action), pairs in found.items():
-        columns, parent_columns = zip(*pairs, strict=True)
-        quoted = connection.ops.quote_name(child)
-        yield DatabaseRule(quoted, columns, by_name[parent], parent_columns, action, (child,))
-
-
-def _count_children(rule: DatabaseRule, parents: list[_Kept], using: str) -> int:
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    key = parents[0].model._meta.pk_fields
-    pks = [kept.pk if len(key) > 1 else (kept.pk,) for kept in parents]
-    same = " AND ".join(
-        f"c.{quote(column)} = p.{quote(parent_column)}"
-        for column, parent_column in zip(rule.child_columns, rule.parent_columns, strict=True)
-    )
-    columns = ", ".join(f"p.{quote(str(part.column))}" for part in key)
-    values = ", ".join([f"({', '.join(['%s'] * len(key))})"] * len(pks))
-    params = [part.get_db_prep_save(one, connection) for pk in pks for part, one in zip(key, pk, strict=True)]
-    sql = f"SELECT COUNT(*) FROM {rule.child} c JOIN {quote(rule.parent)} p ON {same} WHERE ({columns}) IN (VALUES {values})"  # noqa: S608 - names only
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return int(cursor.fetchone()[0])
-
-
-# --- small things --------------------------------------------------------------------------------------
 
 
 def _columns(model: type[Model], values: dict[str, Any], columns: tuple[str, ...]) -> tuple[Any, ...] | None:

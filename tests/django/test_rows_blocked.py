@@ -10,7 +10,8 @@ import pytest
 from django.db import connection, models
 from django.db.models.signals import post_init
 
-from imagesync.purge.rows import consequences, forget_database_rules
+from imagesync.purge.database_rules import forget_database_rules
+from imagesync.purge.rows import consequences
 from tests.django.test_rows import assert_comes_back, image
 from tests.testapp import models as shop
 

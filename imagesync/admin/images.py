@@ -1,6 +1,4 @@
-"""The admin: what is broken and why; look again, mark, and purge with a plan, through the same use cases
-as the command line. Rendering a page never calls S3.
-"""
+"""Images: the list with its actions, and the page that confirms a purge."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ from django.utils.translation import ngettext
 from imagesync.audit import carry_out, open_audit
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import ImageSyncError, PurgeRefused
-from imagesync.models import Audit, Finding, Image, Purge, Tombstone
+from imagesync.models import Image, Purge
 from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
@@ -32,21 +30,6 @@ AT_ONCE = 500
 """More than this is not looked at while a browser waits."""
 SAMPLE = 20
 KEY_SHOWN = 60
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """History: written by audits and purges, never by hand."""
-
-    actions = None
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Image)
@@ -282,65 +265,3 @@ class ImageAdmin(admin.ModelAdmin):
                 action_flag=DELETION,
                 change_message=f"Purged by purge {purge.pk}: its object is missing.",
             )
-
-
-@admin.register(Audit)
-class AuditAdmin(ReadOnlyAdmin):
-    list_display = (
-        "__str__",
-        "state",
-        "trust",
-        "shown_counts",
-        "started_at",
-        "finished_at",
-        "started_by",
-        "user",
-    )
-    list_filter = ("trust", "state")
-    list_select_related = ("user",)
-
-    @admin.display(description=_("records"))
-    def shown_counts(self, audit: Audit) -> str:
-        return ", ".join(f"{number:,} {verdict}" for verdict, number in audit.counts.items() if number)
-
-
-@admin.register(Finding)
-class FindingAdmin(ReadOnlyAdmin):
-    list_display = ("shown_record", "shown_key", "verdict", "reason", "opened_at", "closed_at")
-    list_filter = ("verdict", ("closed_at", admin.EmptyFieldListFilter))
-    list_select_related = ("content_type",)
-    show_full_result_count = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
-        return super().get_queryset(request).filter(settled=True)
-
-    @admin.display(description=_("record"))
-    def shown_record(self, finding: Finding) -> str:
-        return finding.record_label
-
-    @admin.display(description=_("key"))
-    def shown_key(self, finding: Finding) -> str:
-        return printable(finding.key)
-
-
-@admin.register(Purge)
-class PurgeAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "state", "shown_counts", "planned_at", "finished_at", "planned_by", "user")
-    list_filter = ("state",)
-    list_select_related = ("user",)
-
-    @admin.display(description=_("records"))
-    def shown_counts(self, purge: Purge) -> str:
-        return ", ".join(f"{number:,} {what}" for what, number in purge.counts.items() if number)
-
-
-@admin.register(Tombstone)
-class TombstoneAdmin(ReadOnlyAdmin):
-    list_display = ("record_label", "shown_key", "action", "purge", "purged_at", "restored_at")
-    list_filter = ("action", ("restored_at", admin.EmptyFieldListFilter))
-    list_select_related = ("content_type", "purge")
-    show_full_result_count = False
-
-    @admin.display(description=_("key"))
-    def shown_key(self, tombstone: Tombstone) -> str:
-        return printable(tombstone.key)
