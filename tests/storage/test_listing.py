@@ -83,6 +83,28 @@ def test_listed__a_server_that_never_ends_is_broken() -> None:
         list(listed(store, prefix=""))
 
 
+def test_listed__a_page_that_the_server_spoils_is_asked_for_with_another_end() -> None:
+    store = MemoryStore("b")
+    keys = [f"{number:04}" for number in range(25)]
+    for key in keys:
+        store.put(key)
+    honest = store.list_page
+    spoilt: list[str] = []
+
+    def spoils(**asked: Any) -> Any:
+        answer = honest(**asked)
+        if answer.page is not None and answer.page["Contents"][-1]["Key"] == "0009":
+            spoilt.append(asked["token"])
+            evidence = Evidence(operation="ListObjectsV2", status=500, code="500")
+            return type(answer)(evidence=evidence, page=None)
+        return answer
+
+    store.list_page = spoils  # type: ignore[method-assign]
+
+    assert [one.key for one in listed(store, prefix="", page_size=10)] == keys
+    assert spoilt == [""]
+
+
 PREFLIGHTS = [
     ("HeadBucket", 404, "404", "no_bucket"),
     ("HeadBucket", 301, "301", "redirected"),
