@@ -36,8 +36,8 @@ KEY_SHOWN = 60
 class ImageAdmin(admin.ModelAdmin):
     list_display = (
         "__str__",
-        "shown_key",
         "shown_verdict",
+        "shown_key",
         "missing_since",
         "size_bytes",
         "owner",
