@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from project.database_url import sqlite_url
 from project.embedded_s3 import EmbeddedS3
 from project.incident import BUCKET, GONE, IDS, REGION, WRONG_REGION, fill_bucket
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "var" / "demo"
+TIMEOUT_S = 120
+
+# No proxy, profile or configuration of whoever runs this may come between the demo and its own S3.
+ALONE = {
+    "NO_PROXY": "127.0.0.1",
+    "no_proxy": "127.0.0.1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 class Surprise(Exception):
@@ -27,13 +40,15 @@ class Surprise(Exception):
 
 
 class Demo:
-    def __init__(self, s3: EmbeddedS3) -> None:
+    def __init__(self, s3: EmbeddedS3, folder: Path) -> None:
         self.s3 = s3
+        self.database = folder / "db.sqlite3"
         self.step = 0
 
     def run(self) -> None:
-        self.manage("migrate", "--verbosity", "0", show=False)
-        self.python("from project.incident import fill_database; fill_database()")
+        self.prepare()
+        before = self.records()
+        self.expect(len(before) == 12, "there are twelve records to begin with")
 
         self.tell(
             "What happened",
@@ -59,7 +74,7 @@ class Demo:
         )
         self.tell("And if somebody purges all the same, unattended", "It refuses; nothing is touched:")
         self.manage("purge_orphans", "--no-input", region=WRONG_REGION, exit_code=4)
-        self.expect(self.records() == 12, "all twelve records are still there")
+        self.expect(self.records() == before, "all twelve records are still there")
         self.comment("12 records before, 12 records after.")
 
         self.tell("With the region corrected", "Six are present, six are missing, each with its evidence:")
@@ -68,20 +83,34 @@ class Demo:
         self.expect(self.missing() == GONE, "the missing ones are those whose object is gone")
         self.tell("What would a purge do?", "A dry run is the plan, not executed:")
         self.manage("purge_orphans", "--dry-run")
-        self.expect(self.records() == 12, "a dry run deletes nothing")
+        self.expect(self.records() == before, "a dry run deletes nothing")
         self.tell("The purge", "Each object is asked for once more; each record leaves a tombstone:")
         self.manage("purge_orphans", "--no-input")
-        self.expect(self.records() == 6, "six records are left")
+        kept = [record for record in before if record["title"] not in GONE]
+        self.expect(self.records() == kept, "the six records whose object is there are left, and no other")
         self.tell("The audit after it", "Clean:")
         self.manage("check_s3_images")
         self.expect(self.counts() == {"present": 6}, "six records are left and all are present")
         self.tell("Second thoughts", "A purge can be undone, with primary keys and relations:")
         self.manage("restore_purged", "--no-input")
-        self.expect(self.records() == 12, "all twelve records are back")
-        self.comment(
-            "12 records before, 6 after the purge, 12 after the restore. The six objects were never touched."
-        )
+        self.expect(self.records() == before, "all twelve records are back as they were")
         self.expect(len(self.s3.keys_in(BUCKET)) == 6, "the six objects are still there")
+        self.summary()
+
+    def prepare(self) -> None:
+        self.manage("migrate", "--verbosity", "0", show=False)
+        self.python("from project.incident import fill_database; fill_database()")
+
+    def summary(self) -> None:
+        self.tell("Before and after", "Records in the database, and objects in the bucket:")
+        rows = (
+            ("before", 12, 6, ""),
+            ("after the incident's script", 0, 6, "six of the records lost for nothing"),
+            ("after purge_orphans", 6, 6, "the six whose object is proven gone, each with a tombstone"),
+            ("after restore_purged", 12, 6, "as before"),
+        )
+        for state, records, objects, remark in rows:
+            print(f"    {state:<28} {records:>2} records  {objects} objects  {remark}".rstrip())
 
     def tell(self, heading: str, sentence: str) -> None:
         self.step += 1
@@ -116,8 +145,9 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=120,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_S,
             check=False,
         )
         if shown:
@@ -132,45 +162,56 @@ class Demo:
     def environment(self, region: str) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            **ALONE,
             "DJANGO_SETTINGS_MODULE": "project.settings",
-            "DATABASE_URL": f"sqlite://{FOLDER / 'db.sqlite3'}",
+            "DATABASE_URL": sqlite_url(self.database),
             "AWS_STORAGE_BUCKET_NAME": BUCKET,
             "AWS_S3_REGION_NAME": region,
             "AWS_S3_ENDPOINT_URL": self.s3.url,
             "AWS_S3_ACCESS_KEY_ID": self.s3.access_key,
             "AWS_S3_SECRET_ACCESS_KEY": self.s3.secret_key,
+            "PYTHONUTF8": "1",
             "PYTHONWARNINGS": "ignore",
             "NO_COLOR": "1",
         }
 
-    def records(self) -> int:
-        return int(self.python("from imagesync.models import Image; print(Image.objects.count())"))
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Read beside Django, so that what is checked is what is stored."""
+        with closing(sqlite3.connect(self.database)) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(query)]
+
+    def records(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT id, title, file, owner_id, created_at FROM imagesync_image ORDER BY id")
 
     def counts(self) -> dict[str, int]:
         """By verdict, of the last audit."""
         found = json.loads(
-            self.python(
-                "import json; from imagesync.models import Audit; print(json.dumps(Audit.objects.first().counts))"
-            )
+            self.rows("SELECT counts FROM imagesync_audit ORDER BY id DESC LIMIT 1")[0]["counts"]
         )
         return {verdict: number for verdict, number in found.items() if number and verdict != "records"}
 
     def missing(self) -> frozenset[str]:
-        code = "from imagesync.models import Image; print(*Image.objects.filter(verdict='missing').values_list('title', flat=True))"
-        return frozenset(self.python(code).split())
+        found = self.rows("SELECT title FROM imagesync_image WHERE verdict = 'missing'")
+        return frozenset(row["title"] for row in found)
 
 
 def main() -> int:
     began = time.monotonic()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    with EmbeddedS3() as s3:
-        fill_bucket(s3)
-        try:
-            Demo(s3).run()
-        except Surprise as surprise:
-            print(f"\nThe demo did not go as it must. {surprise}", file=sys.stderr)
-            return 1
+    os.environ.update(ALONE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="imagesync-demo-") as folder, EmbeddedS3() as s3:
+            fill_bucket(s3)
+            Demo(s3, Path(folder)).run()
+    except Surprise as surprise:
+        print(f"\nThe demo did not go as it must. {surprise}", file=sys.stderr)
+        return 1
+    except subprocess.TimeoutExpired:
+        print(f"\nThe demo stops: a command took more than {TIMEOUT_S} s.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nThe demo was interrupted. What it made is removed.", file=sys.stderr)
+        return 130
     print(f"\nThat was the whole story, in {time.monotonic() - began:.0f} s. To look further:")
     print("  make serve        the same data in a gallery and in the admin, on 127.0.0.1:8000")
     print("  README.md         set it up in your own project")

@@ -1,9 +1,11 @@
 """An S3 for the demo and the tests: moto's server behind a layer that refuses what real S3 refuses.
 
 moto accepts any signature for any region, and answers 404 to those who may not list. With that, the incident
-that this project comes from cannot be seen. The layer answers, as S3 does: a signature for the wrong region,
-Signature Version 2, an unknown key id, a wrong signature, an expired URL, an absent key without
-``s3:ListBucket``, a key over 1,024 bytes. A HEAD never has a body, so its errors are bare.
+that this project comes from cannot be seen. ``project/refusals.py`` says what the layer refuses; signatures
+are really checked. Every answer has a request id, and tells the bucket's region as S3 does: always, but not
+to a HEAD of an object. Path-style addresses only.
+
+moto keeps its buckets per process: two of these servers in one process show the same buckets.
 """
 
 from __future__ import annotations
@@ -13,42 +15,20 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote
-from xml.sax.saxutils import escape
 
-from project.signatures import Signed, read_signature, signature_is_right
+from project.buckets import forget_all, keys_of, region_of
+from project.refusals import Asked, Refusal, refusal_of
 
 ACCESS_KEY = "AKIAEMBEDDEDEXAMPLE1"
 SECRET_KEY = "embedded-secret-for-the-demo-only"
+PORT = 5005
+"""Where project/settings.py looks for it when no variable says otherwise."""
 LOG_LENGTH = 10_000
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One request as the layer looks at it."""
-
-    method: str
-    raw_path: str
-    raw_query: str
-    bucket: str
-    key: str
-    query: dict[str, str]
-    headers: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    status: str
-    code: str
-    message: str
-    details: tuple[tuple[str, str], ...] = ()
-    tells_region: bool = True
 
 
 class EmbeddedS3:
@@ -104,19 +84,23 @@ class EmbeddedS3:
 
     @property
     def url(self) -> str:
+        if self._server is None:
+            raise RuntimeError("The embedded S3 has no address before start() and after stop().")
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def client(self, region: str = "us-east-1", **options: Any) -> Any:
         import boto3
         from botocore.config import Config
 
+        # no proxies: those of the environment would be asked for 127.0.0.1 too
+        config = {"s3": {"addressing_style": "path"}, "signature_version": "s3v4", "proxies": {}, **options}
         return boto3.client(
             "s3",
             endpoint_url=self.url,
             region_name=region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
-            config=Config(s3={"addressing_style": "path"}, signature_version="s3v4", **options),
+            config=Config(**config),
         )
 
     def create_bucket(self, name: str, region: str = "us-east-1") -> None:
@@ -131,29 +115,12 @@ class EmbeddedS3:
         self.client(region_of(bucket) or "us-east-1").delete_object(Bucket=bucket, Key=key)
 
     def keys_in(self, bucket: str) -> list[str]:
-        found = _moto_bucket(bucket)
-        return sorted(found.keys) if found else []
+        return keys_of(bucket)
 
     def reset(self) -> None:
-        """Forget every bucket."""
-        from moto.s3.models import s3_backends
-
-        s3_backends.reset()
-        s3_backends.bucket_accounts.clear()
+        """Forget every bucket, and what was asked."""
+        forget_all()
         self.requests.clear()
-
-
-def region_of(bucket: str) -> str | None:
-    """Where a bucket was created; None when there is none."""
-    found = _moto_bucket(bucket)
-    return found.region_name if found else None
-
-
-def _moto_bucket(name: str) -> Any:
-    from moto.s3.models import s3_backends
-
-    where = s3_backends.bucket_accounts.get(name)
-    return s3_backends[where[1]][where[0]].buckets.get(name) if where else None
 
 
 class _Layer:
@@ -165,115 +132,49 @@ class _Layer:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         asked = _read(environ)
-        refusal = self._refusal(asked)
-        region = region_of(asked.bucket)
-        request_id = uuid.uuid4().hex[:16].upper()
-        more = [("x-amz-request-id", request_id)]
-        if region and (asked.method != "HEAD" or not asked.key) and (refusal is None or refusal.tells_region):
-            more.append(("x-amz-bucket-region", region))
+        refusal = refusal_of(asked, self.s3.keys, self.s3.denied)
         if refusal is not None:
-            self._log(asked, int(refusal.status.split()[0]))
-            return _answer(refusal, asked, more, request_id, environ, start_response)
+            return self._refuse(asked, refusal, environ, start_response)
 
         def with_more(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            self._log(asked, int(status.split()[0]))
-            ours = {name for name, _value in more}
-            return start_response(
-                status, [one for one in headers if one[0].lower() not in ours] + more, exc_info
-            )
+            self._log(asked, status)
+            theirs = {name.lower(): value for name, value in headers}
+            # moto has an id of its own, which its error documents name
+            more = _always(asked, theirs.get("x-amzn-requestid") or _request_id())
+            kept = [one for one in headers if one[0].lower() not in more]
+            return start_response(status, [*kept, *more.items()], exc_info)
 
         result: Iterable[bytes] = self.moto(environ, with_more)
         return result
 
-    def _log(self, asked: Asked, status: int) -> None:
-        self.s3.requests.append((asked.method, asked.raw_path, asked.raw_query, status))
+    def _refuse(
+        self, asked: Asked, refusal: Refusal, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        self._log(asked, refusal.status)
+        length = asked.headers.get("content-length", "")
+        if length.isascii() and length.isdigit():
+            environ["wsgi.input"].read(int(length))  # a client that is still sending must see the answer
+        request_id = _request_id()
+        body = refusal.document(asked, request_id)
+        more = {"Content-Type": "application/xml", "Content-Length": str(len(body))}
+        start_response(refusal.status, [*_always(asked, request_id).items(), *more.items()])
+        return [body]
 
-    def _refusal(self, asked: Asked) -> Refusal | None:
-        if len(asked.key.encode()) > 1024:
-            return Refusal("400 BAD REQUEST", "KeyTooLongError", "Your key is too long")
-        signed = read_signature(asked.headers, asked.query)
-        refusal = _signature_v2(asked) if signed is None else self._signature(asked, signed)
-        return refusal or self._permission(asked, signed)
-
-    def _signature(self, asked: Asked, signed: Signed) -> Refusal | None:
-        secret = self.s3.keys.get(signed.access_key)
-        if secret is None:
-            return Refusal(
-                "403 FORBIDDEN",
-                "InvalidAccessKeyId",
-                "The AWS Access Key Id you provided does not exist in our records.",
-            )
-        region = region_of(asked.bucket)
-        if region is not None and signed.region != region:
-            return _wrong_region(signed, region)
-        if signed.presigned and _is_expired(signed):
-            return Refusal("403 FORBIDDEN", "AccessDenied", "Request has expired")
-        if not signature_is_right(
-            signed,
-            secret,
-            method=asked.method,
-            raw_path=asked.raw_path,
-            raw_query=asked.raw_query,
-            headers=asked.headers,
-        ):
-            return Refusal(
-                "403 FORBIDDEN",
-                "SignatureDoesNotMatch",
-                "The request signature we calculated does not match the signature you provided.",
-            )
-        return None
-
-    def _permission(self, asked: Asked, signed: Signed | None) -> Refusal | None:
-        lacks = self.s3.denied.get(signed.access_key, set()) if signed else set()
-        needs = _action(asked)
-        absent = asked.key and asked.method in ("GET", "HEAD") and not _exists(asked)
-        if needs in lacks or (absent and needs == "s3:GetObject" and "s3:ListBucket" in lacks):
-            return Refusal("403 FORBIDDEN", "AccessDenied", "Access Denied")
-        return None
+    def _log(self, asked: Asked, status: str) -> None:
+        self.s3.requests.append((asked.method, asked.raw_path, asked.raw_query, int(status.split()[0])))
 
 
-def _action(asked: Asked) -> str:
-    if asked.method not in ("GET", "HEAD"):
-        return f"s3:{asked.method}"
-    if asked.key:
-        return "s3:GetObject"
-    if "versions" in asked.query:
-        return "s3:ListBucketVersions"
-    if "versioning" in asked.query:
-        return "s3:GetBucketVersioning"
-    return "s3:ListBucket"
+def _always(asked: Asked, request_id: str) -> dict[str, str]:
+    """The headers of every answer: its id, and the bucket's region but for a HEAD of an object."""
+    headers = {"x-amz-request-id": request_id}
+    region = region_of(asked.bucket)
+    if region and not (asked.method == "HEAD" and asked.key):
+        headers["x-amz-bucket-region"] = region
+    return headers
 
 
-def _exists(asked: Asked) -> bool:
-    bucket = _moto_bucket(asked.bucket)
-    return bucket is None or asked.key in bucket.keys
-
-
-def _wrong_region(signed: Signed, region: str) -> Refusal:
-    message = f"the region '{signed.region}' is wrong; expecting '{region}'"
-    if signed.presigned:
-        text = f"Error parsing the X-Amz-Credential parameter; {message}"
-        return Refusal("400 BAD REQUEST", "AuthorizationQueryParametersError", text, (("Region", region),))
-    text = f"The authorization header is malformed; {message}"
-    return Refusal("400 BAD REQUEST", "AuthorizationHeaderMalformed", text, (("Region", region),))
-
-
-def _signature_v2(asked: Asked) -> Refusal:
-    if asked.headers.get("authorization", "").startswith("AWS ") or "AWSAccessKeyId" in asked.query:
-        return Refusal(
-            "400 BAD REQUEST",
-            "InvalidRequest",
-            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
-        )
-    return Refusal("403 FORBIDDEN", "AccessDenied", "Access Denied")
-
-
-def _is_expired(signed: Signed) -> bool:
-    try:
-        made_at = datetime.strptime(signed.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return True
-    return datetime.now(UTC) > made_at + timedelta(seconds=signed.expires_s)
+def _request_id() -> str:
+    return uuid.uuid4().hex[:16].upper()
 
 
 def _read(environ: Environ) -> Asked:
@@ -293,37 +194,14 @@ def _read(environ: Environ) -> Asked:
     )
 
 
-def _answer(
-    refusal: Refusal,
-    asked: Asked,
-    headers: list[tuple[str, str]],
-    request_id: str,
-    environ: Environ,
-    start_response: StartResponse,
-) -> Iterable[bytes]:
-    stream = environ.get("wsgi.input")
-    if stream is not None and asked.headers.get("content-length"):
-        stream.read(int(asked.headers["content-length"]))  # leave the connection in step
-    details = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in refusal.details)
-    body = (
-        '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{refusal.code}</Code><Message>{escape(refusal.message)}</Message>{details}"
-        f"<RequestId>{request_id}</RequestId></Error>"
-    ).encode()
-    if asked.method == "HEAD":
-        body = b""
-    start_response(
-        refusal.status,
-        [*headers, ("Content-Type", "application/xml"), ("Content-Length", str(len(body)))],
-    )
-    return [body]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the embedded S3 on 127.0.0.1 until Ctrl-C.")
-    parser.add_argument("--port", type=int, default=5005)
-    with EmbeddedS3(parser.parse_args().port) as s3:
-        print(f"S3 at {s3.url}, access key {s3.access_key}, secret key {s3.secret_key}")
+    parser.add_argument("--port", type=int, default=PORT, help=f"0 takes a free one (default {PORT})")
+    port = parser.parse_args().port
+    if not 0 <= port <= 65535:
+        parser.error(f"--port {port} is no port: give one from 0 to 65535.")
+    with EmbeddedS3(port) as s3:
+        print(f"S3 at {s3.url}, access key {s3.access_key}, secret key {s3.secret_key}", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

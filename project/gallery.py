@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from botocore.exceptions import BotoCoreError
+from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import default_storage
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -26,18 +28,29 @@ WHY = {
     Verdict.DENIED.value: "The store refused to say whether the file is there.",
     Verdict.UNKNOWN.value: "Nobody could look whether the file is there.",
 }
+NO_ADDRESS = "The record names no file that has an address."
 
 
 def gallery(request: HttpRequest) -> HttpResponse:
     page = Paginator(Image.objects.order_by("-created_at", "-pk"), PAGE).get_page(request.GET.get("page"))
     for image in page:
-        image.shown_url = image.file.url if image.verdict in LOADABLE else ""
-        image.why = WHY.get(image.verdict, "")
+        image.shown_url = _url(image) if image.verdict in LOADABLE else ""
+        image.why = WHY.get(image.verdict, NO_ADDRESS)
+        image.name = image.title or image.file.name or f"image {image.pk}"
     response = render(request, "gallery.html", {"page": page})
     response["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; img-src 'self' {_image_origin()}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'self'; img-src 'self' {_image_origin()}; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
     )
     return response
+
+
+def _url(image: Image) -> str:
+    """Its address; empty for a name that has none, so that one odd record does not cost the page."""
+    try:
+        return image.file.url
+    except (ValueError, SuspiciousOperation, BotoCoreError):
+        return ""
 
 
 def _image_origin() -> str:

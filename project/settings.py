@@ -1,18 +1,18 @@
-"""The demo project. It reads the variables of docs/reference.md and needs none of them."""
+"""The demo project. It reads the variables of docs/settings.md and needs none of them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from project.database_url import parse_database_url
+from project.database_url import default_database_url, parse_database_url
+from project.embedded_s3 import ACCESS_KEY, PORT
+from project.embedded_s3 import SECRET_KEY as S3_SECRET_KEY
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR = BASE_DIR / "var"
-VAR.mkdir(exist_ok=True)
 
 SECRET_KEY = os.environ.get("SECRET_KEY", "a demo has no secrets")
-DEBUG = os.environ.get("DEBUG") == "1"
+DEBUG = False  # `make serve` has its static files from `runserver --insecure`
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -21,7 +21,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 
-DATABASES = {"default": parse_database_url(os.environ.get("DATABASE_URL", f"sqlite:///{VAR / 'db.sqlite3'}"))}
+DATABASES = {"default": parse_database_url(os.environ.get("DATABASE_URL") or default_database_url())}
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -59,19 +59,23 @@ TEMPLATES = [
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "project" / "static"]
 
-# The defaults are the embedded S3's, which `make demo` and `make serve` start.
+# The defaults are the embedded S3's, at the port where `make serve` (and `python -m project.embedded_s3`) has
+# it. Who brings an access key has a store elsewhere: without an endpoint, that is AWS.
+S3_ACCESS_KEY = os.environ.get("AWS_S3_ACCESS_KEY_ID") or None
+S3_ENDPOINT = os.environ.get("AWS_S3_ENDPOINT_URL") or (None if S3_ACCESS_KEY else f"http://127.0.0.1:{PORT}")
 STORAGES = {
     "default": {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
-            "bucket_name": os.environ.get("AWS_STORAGE_BUCKET_NAME", "realtor-image-generator"),
-            "region_name": os.environ.get("AWS_S3_REGION_NAME", "eu-north-1"),
-            "endpoint_url": os.environ.get("AWS_S3_ENDPOINT_URL", "http://127.0.0.1:5005"),
-            "access_key": os.environ.get("AWS_S3_ACCESS_KEY_ID", "AKIAEMBEDDEDEXAMPLE1"),
-            "secret_key": os.environ.get("AWS_S3_SECRET_ACCESS_KEY", "embedded-secret-for-the-demo-only"),
+            "bucket_name": os.environ.get("AWS_STORAGE_BUCKET_NAME") or "realtor-image-generator",
+            "region_name": os.environ.get("AWS_S3_REGION_NAME") or "eu-north-1",
+            "endpoint_url": S3_ENDPOINT,
+            "access_key": S3_ACCESS_KEY or ACCESS_KEY,
+            "secret_key": os.environ.get("AWS_S3_SECRET_ACCESS_KEY") or S3_SECRET_KEY,
             "location": os.environ.get("AWS_LOCATION", ""),
-            "addressing_style": os.environ.get("AWS_S3_ADDRESSING_STYLE", "path"),
-            "signature_version": os.environ.get("AWS_S3_SIGNATURE_VERSION", "s3v4"),
+            "addressing_style": os.environ.get("AWS_S3_ADDRESSING_STYLE")
+            or ("path" if S3_ENDPOINT else "virtual"),
+            "signature_version": os.environ.get("AWS_S3_SIGNATURE_VERSION") or "s3v4",
             "file_overwrite": False,
         },
     },

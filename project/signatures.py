@@ -20,7 +20,8 @@ class Signed:
     signature: str
     timestamp: str
     presigned: bool
-    expires_s: int = 0
+    expires: str = ""
+    """As it was sent: it may be no number."""
 
 
 def read_signature(headers: Mapping[str, str], query: Mapping[str, str]) -> Signed | None:
@@ -35,7 +36,7 @@ def read_signature(headers: Mapping[str, str], query: Mapping[str, str]) -> Sign
             query["X-Amz-Signature"],
             query.get("X-Amz-Date", ""),
             presigned=True,
-            expires_s=int(query.get("X-Amz-Expires", "0")),
+            expires=query.get("X-Amz-Expires", ""),
         )
     scheme, _space, rest = headers.get("authorization", "").partition(" ")
     if scheme != "AWS4-HMAC-SHA256":
@@ -75,7 +76,7 @@ def signature_is_right(
     for part in (signed.date, signed.region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     right = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
-    return hmac.compare_digest(right, signed.signature)
+    return hmac.compare_digest(right.encode(), signed.signature.encode())
 
 
 def _scope(credential: str) -> tuple[str, str, str]:

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import path
 
 from project.gallery import gallery
 
-urlpatterns = [path("", gallery, name="gallery"), path("admin/", admin.site.urls), *staticfiles_urlpatterns()]
+urlpatterns = [path("", gallery, name="gallery"), path("admin/", admin.site.urls)]

@@ -74,8 +74,11 @@ class ImageAdmin(admin.ModelAdmin):
     def shown_verdict(self, image: Image) -> str:
         return format_html('<span class="imagesync-verdict imagesync-{0}">{0}</span>', image.verdict)
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        actions = super().get_actions(request)
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
+        given = (
+            {} if action_location is None else {"action_location": action_location}
+        )  # Django 6.1 and later
+        actions: dict[str, Any] = super().get_actions(request, **given)
         actions.pop("delete_selected", None)  # it knows neither rails nor undo
         return actions
 

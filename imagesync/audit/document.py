@@ -27,7 +27,7 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "store": audit.store_document,
         "strategy": audit.strategy,
         "strategy_reason": audit.strategy_reason,
-        "requests": audit.requests,
+        "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **audit.requests},
         "counts": audit.counts,
         "unreferenced": audit.unreferenced,
         "versioning": audit.versioning,

@@ -131,3 +131,101 @@ def test_layer__denied_get_is_denied(s3: EmbeddedS3) -> None:
     s3.denied[s3.access_key] = {"s3:GetObject"}
 
     assert refusal(client(s3).get_object, Bucket=BUCKET, Key="a.jpg")[0] == 403
+
+
+def test_layer__without_list_bucket_neither_listings_nor_a_deleted_key_say_more(s3: EmbeddedS3) -> None:
+    mine = client(s3)
+    mine.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.put(BUCKET, "deleted.jpg")
+    s3.delete(BUCKET, "deleted.jpg")
+    assert s3.keys_in(BUCKET) == []
+    s3.denied[s3.access_key] = {"s3:ListBucket"}
+
+    assert refusal(mine.get_object, Bucket=BUCKET, Key="deleted.jpg")[:2] == (403, "AccessDenied")
+    status, _code, headers = refusal(mine.head_bucket, Bucket=BUCKET)
+    assert (status, headers["x-amz-bucket-region"]) == (403, "eu-north-1")
+    assert mine.list_object_versions(Bucket=BUCKET)["DeleteMarkers"], "a permission of its own"
+
+
+def test_layer__versions_can_be_denied_alone(s3: EmbeddedS3) -> None:
+    s3.denied[s3.access_key] = {"s3:ListBucketVersions"}
+
+    assert refusal(client(s3).list_object_versions, Bucket=BUCKET)[:2] == (403, "AccessDenied")
+    assert client(s3).list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+
+
+def test_layer__every_answer_has_the_id_that_its_document_names(s3: EmbeddedS3) -> None:
+    s3.put(BUCKET, "a.jpg")
+    answer = client(s3).get_object(Bucket=BUCKET, Key="a.jpg")["ResponseMetadata"]
+    assert answer["HTTPHeaders"]["x-amz-request-id"] == answer["RequestId"]
+    for key, options in (("absent", {}), ("a.jpg", {"aws_secret_access_key": "wrong"})):
+        with pytest.raises(ClientError) as caught:
+            client(s3, **options).get_object(Bucket=BUCKET, Key=key)
+        answer = caught.value.response["ResponseMetadata"]
+        assert answer["HTTPHeaders"]["x-amz-request-id"] == answer["RequestId"]
+        assert answer["HTTPHeaders"]["x-amz-bucket-region"] == "eu-north-1"
+
+
+def test_layer__a_missing_bucket_is_a_bare_404_for_head(s3: EmbeddedS3) -> None:
+    assert refusal(client(s3).head_bucket, Bucket="no-such-bucket")[:2] == (404, "404")
+    assert refusal(client(s3).head_object, Bucket="no-such-bucket", Key="a")[:2] == (404, "404")
+
+
+CREDENTIAL = f"{EmbeddedS3.access_key}/20260101/eu-north-1/s3/aws4_request"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("X-Amz-Expires=soon", 400, b"AuthorizationQueryParametersError"),
+        ("X-Amz-Expires=604801", 400, b"AuthorizationQueryParametersError"),
+        (f"X-Amz-Expires={'9' * 5000}", 400, b"AuthorizationQueryParametersError"),
+        ("X-Amz-Expires=60&X-Amz-Date=yesterday", 400, b"AuthorizationQueryParametersError"),
+        ("X-Amz-Expires=60&X-Amz-Date=20260101T000000Z", 403, b"AccessDenied"),
+        ("X-Amz-Expires=60&X-Amz-Date=29990101T000000Z", 403, b"SignatureDoesNotMatch"),
+    ],
+)
+def test_layer__a_broken_url_is_refused_not_a_crash(
+    s3: EmbeddedS3, query: str, status: int, code: bytes
+) -> None:
+    url = f"{s3.url}/{BUCKET}/a.jpg?X-Amz-Credential={CREDENTIAL}&X-Amz-Signature=%C3%A9&{query}"
+
+    answer = HTTP.request("GET", url)
+
+    assert answer.status == status
+    assert b"<Code>" + code + b"</Code>" in answer.data
+
+
+@pytest.mark.parametrize("header", ["", "AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 junk", "Basic x"])
+def test_layer__a_broken_header_is_refused_not_a_crash(s3: EmbeddedS3, header: str) -> None:
+    answer = HTTP.request("GET", f"{s3.url}/{BUCKET}/%ff", headers={"Authorization": header})
+
+    assert answer.status == 403
+    assert b"<Error><Code>" in answer.data
+
+
+def test_server__logs_what_was_asked_without_end(s3: EmbeddedS3) -> None:
+    s3.requests.clear()
+    client(s3).list_objects_v2(Bucket=BUCKET)
+    refusal(client(s3).head_object, Bucket=BUCKET, Key="absent")
+
+    assert [(method, path, status) for method, path, _query, status in s3.requests] == [
+        ("GET", f"/{BUCKET}", 200),
+        ("HEAD", f"/{BUCKET}/absent", 404),
+    ]
+    assert s3.requests.maxlen
+
+
+def test_server__a_proxy_of_the_environment_is_not_asked(
+    s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    s3.put(BUCKET, "a.jpg")
+
+    assert s3.keys_in(BUCKET) == ["a.jpg"]
+
+
+def test_server__has_an_address_only_while_it_runs() -> None:
+    with pytest.raises(RuntimeError, match="no address"):
+        _ = EmbeddedS3().url
