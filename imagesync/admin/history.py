@@ -45,7 +45,7 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("records"))
     def shown_counts(self, audit: Audit) -> str:
-        return ", ".join(f"{number:,} {verdict}" for verdict, number in audit.counts.items() if number)
+        return _figures(audit.counts)
 
 
 @admin.register(Finding)
@@ -75,7 +75,7 @@ class PurgeAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("records"))
     def shown_counts(self, purge: Purge) -> str:
-        return ", ".join(f"{number:,} {what}" for what, number in purge.counts.items() if number)
+        return _figures(purge.counts)
 
 
 @admin.register(Tombstone)
@@ -88,3 +88,8 @@ class TombstoneAdmin(ReadOnlyAdmin):
     @admin.display(description=_("key"))
     def shown_key(self, tombstone: Tombstone) -> str:
         return printable(tombstone.key)
+
+
+def _figures(counts: dict[str, int]) -> str:
+    """What was counted, zeros left out."""
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from imagesync.core.classify import classify_there
@@ -141,7 +141,7 @@ class Judge:
 
     def _look(self, record: Record, verdict: Verdict, reason: str, evidence: Evidence) -> Look:
         if verdict is not Verdict.PRESENT:
-            evidence = _stamped(evidence, self.store.identity.fingerprint, self.now())
+            evidence = replace(evidence, store=self.store.identity.fingerprint, at=self.now())
         return Look(key=record.key, verdict=verdict, reason=reason, evidence=evidence)
 
     def _unless_written_elsewhere(self, record: Record, seen: Look) -> Look:
@@ -181,17 +181,4 @@ def _listing_evidence(one: ListedObject) -> Evidence:
         size_bytes=one.size_bytes,
         etag=one.etag,
         storage_class=one.storage_class,
-    )
-
-
-def _stamped(evidence: Evidence, fingerprint: str, at: datetime) -> Evidence:
-    return Evidence(
-        operation=evidence.operation,
-        status=evidence.status,
-        code=evidence.code,
-        size_bytes=evidence.size_bytes,
-        etag=evidence.etag,
-        storage_class=evidence.storage_class,
-        store=fingerprint,
-        at=at,
     )

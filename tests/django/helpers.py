@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit
 from imagesync.models import Audit, Image
@@ -49,7 +48,3 @@ def age_findings(by: timedelta) -> None:
     for finding in Finding.objects.all():
         finding.opened_at -= by
         finding.save(update_fields=["opened_at"])
-
-
-def now() -> datetime:
-    return timezone.now()
