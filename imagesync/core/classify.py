@@ -56,6 +56,7 @@ _REASON_BY_CODE = {
     "SSLError": Reason.UNREACHABLE,
     "ResponseStreamingError": Reason.UNREACHABLE,
     "IncompleteReadError": Reason.UNREACHABLE,
+    "InvalidRegionError": Reason.REDIRECTED,  # a redirect to something that is no region
     "RecursionError": Reason.REDIRECTED,  # botocore follows a redirect without a region for ever
     "ParamValidationError": Reason.UNSENDABLE_KEY,
     "UnicodeEncodeError": Reason.UNSENDABLE_KEY,

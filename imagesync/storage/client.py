@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -47,6 +47,26 @@ def client_of(storage: Any, alias: str, options: ClientOptions) -> Any:
         raise
     except Exception as error:
         raise ImproperlyConfigured(_sentence(storage, alias, error)) from error
+
+
+def client_for_lab(storage: Any, url: str, *, region: str, options: ClientOptions) -> Any:
+    """A client as ``client_of`` makes it, but for the fault lab at ``url``.
+
+    Addressing, signature and everything else are the storage's; its credentials, profile and proxies are not
+    used. Raises ImproperlyConfigured.
+    """
+    from botocore.config import Config
+
+    def factory(storage: Any, config: Config) -> Any:
+        _path, args, kwargs = storage.deconstruct()
+        rebuilt = storage.__class__(*args, **kwargs)
+        rebuilt.client_config = config.merge(Config(proxies={}))
+        rebuilt.endpoint_url, rebuilt.region_name = url, region
+        rebuilt.access_key, rebuilt.secret_key = "AKIAIMAGESYNCLAB", "worth-nothing"
+        rebuilt.security_token = rebuilt.session_profile = None
+        return rebuilt.connection.meta.client
+
+    return client_of(storage, "the fault lab", replace(options, client_factory=factory))
 
 
 def _config(storage: Any, options: ClientOptions) -> Config:

@@ -51,9 +51,10 @@ def preflight(store: Store) -> Preflight:
     told = ""
     for question in (_bucket, _listing, _absence):
         evidence, diagnosis = question(store, place)
-        told = told or evidence.headers.get(REGION_HEADER, "")
-        if told and not _same_region(told, place):
-            return Preflight(fit=False, reasons=(wrong_region(place, told),), bucket_region=told)
+        region = evidence.headers.get(REGION_HEADER, "")
+        if region and not _same_region(region, place):  # each answer's own: they may contradict each other
+            return Preflight(fit=False, reasons=(wrong_region(place, region),), bucket_region=region)
+        told = told or region
         if diagnosis is not None:
             return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
     return Preflight(fit=True, versioning=store.versioning(), bucket_region=told)

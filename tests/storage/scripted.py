@@ -96,10 +96,10 @@ def scripted(script: Script) -> Iterator[Server]:
         thread.join()
 
 
-def store_at(url: str, *, region: str = "us-east-1", bucket: str = "b", **options: Any) -> S3Store:
+def storage_of(url: str, *, region: str = "us-east-1", bucket: str = "b", **options: Any) -> Any:
     from storages.backends.s3 import S3Storage
 
-    storage = S3Storage(
+    return S3Storage(
         bucket_name=bucket,
         region_name=region,
         endpoint_url=url,
@@ -109,5 +109,8 @@ def store_at(url: str, *, region: str = "us-east-1", bucket: str = "b", **option
         signature_version="s3v4",
         **options,
     )
+
+
+def store_at(url: str, **options: Any) -> S3Store:
     client = ClientOptions(connect_timeout=1, read_timeout=2, max_attempts=1)
-    return S3Store.from_storage(storage, alias="default", options=client)
+    return S3Store.from_storage(storage_of(url, **options), alias="default", options=client)

@@ -1,0 +1,81 @@
+"""Every answer of the fault lab, over a real socket, through botocore: judged as the table says, by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from django.core.files.storage import default_storage
+
+from imagesync.core import classify
+from imagesync.core.verdicts import Evidence, Reason, Verdict
+from imagesync.selftest.row import Row
+from imagesync.selftest.run import Judged, self_test
+from imagesync.selftest.table import TABLE, rows_of
+from tests.storage.scripted import storage_of
+
+LOCATION = "media/2026"
+
+
+@pytest.fixture(scope="module")
+def judged() -> dict[str, Judged]:
+    """The whole table, played once, with a location as most sites have one."""
+    return {one.row.id: one for one in self_test(storage_of("http://127.0.0.1:9", location=LOCATION))}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+def test_answer__is_judged_as_the_table_says(row: Row, judged: dict[str, Judged]) -> None:
+    one = judged[row.id]
+
+    assert (one.judged, one.reason) == (row.judged, row.reason)
+    assert one.is_safe
+
+
+def test_table__plays_all_it_promises(judged: dict[str, Judged], capsys: pytest.CaptureFixture[str]) -> None:
+    played = Counter(one.row.operation for one in judged.values())
+    deletable = [one.row.id for one in judged.values() if one.deletable and one.row.operation == "GET"]
+    with capsys.disabled():
+        print(
+            f"\nfault lab: {played.total()} answers played ({dict(played)}); a record is deletable by {deletable}"
+        )
+
+    assert played.total() >= 120
+    assert set(deletable) == {row.id for row in TABLE if row.proves_absence}
+    assert set(Verdict) - {one.judged for one in judged.values()} == {"unchecked", "ambiguous"}
+
+
+def test_table__every_reason_that_an_answer_can_have_is_in_it() -> None:
+    of_no_answer = {
+        Reason.LISTING_BROKEN,
+        Reason.WRITTEN_ELSEWHERE,
+        Reason.STORE_UNFIT_AFTERWARDS,
+        Reason.NAME_REWRITTEN,
+        Reason.SIZE_DIFFERS,
+        Reason.ETAG_DIFFERS,
+        Reason.NO_CREDENTIALS,
+    }
+
+    assert set(Reason) - of_no_answer == {Reason(row.reason) for row in TABLE if row.reason}
+
+
+def test_self_test__notices_a_judge_that_believes_a_bare_404(monkeypatch: pytest.MonkeyPatch) -> None:
+    def credulous(answer: Evidence, expected: object = None) -> tuple[Verdict, str]:
+        if answer.status == 404:
+            return Verdict.MISSING, ""
+        return classify.classify_get(answer)
+
+    monkeypatch.setattr("imagesync.storage.probe.classify_get", credulous)
+    rows = [row for row in rows_of("GET") if " 404" in row.id]
+
+    unsafe = {one.row.id for one in self_test(storage_of("http://127.0.0.1:9"), rows) if not one.is_safe}
+
+    assert "GET 404 HTML" in unsafe
+    assert "GET 404 NoSuchBucket" in unsafe
+    assert not unsafe & {row.id for row in rows if row.proves_absence}
+
+
+def test_self_test__is_of_the_projects_own_storage(s3: object) -> None:
+    """The site's real storage makes the client; its address and credentials are not used."""
+    (one,) = self_test(default_storage, [TABLE[0]])
+
+    assert one.as_documented
