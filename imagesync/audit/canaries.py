@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from imagesync.audit.identity import last_of_alias
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.trust import Trust, canary_failure, collapse
@@ -83,19 +84,20 @@ def _canaries(audit: Audit, source: Source, size: int) -> list[Record]:
 
 
 def _from_last_audit(audit: Audit, source: Source) -> Iterator[Record]:
-    """Those that the last believed audit drew, as far as their records still name the same key."""
-    last = (
-        Audit.objects.filter(fingerprint=audit.fingerprint, state=Audit.State.FINISHED, pk__lt=audit.pk)
-        .exclude(trust=Audit.Trust.UNTRUSTWORTHY)
-        .exclude(canaries=[])
-        .first()
-    )
-    drawn = {(label.rpartition(".")[0], pk): key for label, pk, key in last.canaries} if last else {}
-    if drawn:
-        records = ordered_records(source, Scope(ids=tuple(sorted(drawn))))
-        yield from (
-            one for one in records if drawn.get((one.target.model._meta.label, str(one.pk))) == one.key
-        )
+    """Those that the last believed audit drew, as far as their records still have the same stored name.
+
+    When the storage names another store now, those of its last audit: if none of them is here, this is the
+    wrong one.
+    """
+    last = last_of_alias(audit)
+    if last is None or not last.canaries:
+        return
+    drawn = {
+        (label.rpartition(".")[0], pk): key.removeprefix(last.prefix) for label, pk, key in last.canaries
+    }
+    for record in ordered_records(source, Scope(ids=tuple(sorted(drawn)))):
+        if drawn.get((record.target.model._meta.label, str(record.pk))) == record.name:
+            yield record
 
 
 def _from_marks(source: Source, size: int) -> Iterator[Record]:

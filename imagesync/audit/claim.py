@@ -7,6 +7,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from imagesync.audit.identity import log_adoption
 from imagesync.core.strategy import choose_strategy
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NothingMatches
 from imagesync.models import Audit, AuditRange
@@ -57,6 +58,7 @@ def open_audit(
         if running is None:
             raise
         raise AlreadyRunning(_busy(running)) from error
+    log_adoption(audit)
     return audit
 
 

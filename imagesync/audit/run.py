@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from imagesync.audit.book import Book
 from imagesync.audit.canaries import Reservoir, look_at_canaries
+from imagesync.audit.identity import change_of_store, places_elsewhere
 from imagesync.audit.judge import Batch, Judge
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.progress import Progress
 from imagesync.core.trust import Trust, listing_failed, trust_of
-from imagesync.core.verdicts import Verdict
+from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, AuditRange
 from imagesync.records import Record, Scope, Source, count_records, ordered_records
 from imagesync.storage.preflight import preflight
@@ -50,14 +51,15 @@ class _Running:
         self.progress.begin("checking that the store can be believed")
         fit = preflight(self.source.store)
         self.audit.versioning = fit.versioning
+        news = change_of_store(self.audit)
         if not fit.fit:
-            self._finish(Trust.UNTRUSTWORTHY, list(fit.reasons))
+            self._finish(Trust.UNTRUSTWORTHY, [*news, *fit.reasons])
             return
         canaries = look_at_canaries(self.audit, self.source, versioning=fit.versioning, heartbeat=self._beat)
         if canaries.trust is Trust.UNTRUSTWORTHY:
-            self._finish(Trust.UNTRUSTWORTHY, canaries.reasons)
+            self._finish(Trust.UNTRUSTWORTHY, [*news, *canaries.reasons])
             return
-        reasons = list(canaries.reasons)
+        reasons = [*news, *canaries.reasons]
         for part in self.audit.ranges.exclude(state=AuditRange.State.DONE):
             reasons += self._work_off(part, fit.versioning)
 
@@ -65,12 +67,15 @@ class _Running:
         after = preflight(self.source.store)
         self.book.settle(believed=after.fit, now=timezone.now())
         counts = self._counts(believed=after.fit)
+        why_unknown = self._why_unknown()
+        if Reason.WRITTEN_ELSEWHERE in why_unknown:
+            reasons += places_elsewhere(self.audit, self.source)
         trust, judged_reasons = trust_of(
             counts=counts,
             reasons=reasons,
             fit_afterwards=after.fit,
             reasons_afterwards=list(after.reasons),
-            why_unknown=self._why_unknown(),
+            why_unknown=why_unknown,
         )
         self._finish(trust, judged_reasons, counts)
 

@@ -59,6 +59,8 @@ DIAGNOSES: dict[str, str] = {
     "collapse": "Every record last seen present is gone.",
     "canary_failed": "A record last seen present could not be looked at.",
     "unfit_afterwards": "The store was fit before the audit and not after it.",
+    "store_changed": "The storage names another store than at its last audit.",
+    "written_elsewhere": "Records were last seen in another store than this one.",
     "some_unknown": "Some records could not be judged.",
 }
 """Every diagnosis of a store or an audit, with its sentence; docs/diagnoses.md has a section for each."""

@@ -53,6 +53,27 @@ def collapse(canaries: int, bucket: str) -> Diagnosis:
     )
 
 
+def store_changed(alias: str, *, now: str, before: str, last: int, fingerprint: str) -> Diagnosis:
+    """The settings name another store than at the last audit: what is absent may only be elsewhere."""
+    return Diagnosis(
+        id="store_changed",
+        fact=f'The storage "{alias}" names another store than at its last audit: {now}; audit {last} looked at {before}.',
+        hint="If nobody moved the files, correct the bucket, endpoint or location. If they were moved on purpose: "
+        f"check_s3_images --adopt {fingerprint}",
+    )
+
+
+def written_elsewhere(records: int, fingerprint: str, place: str) -> Diagnosis:
+    """Records that remember another store; their absence here says nothing."""
+    where = place or "a store that no audit has looked at"
+    return Diagnosis(
+        id="written_elsewhere",
+        fact=f"{records:,} records were last seen in another store: {where} (fingerprint {fingerprint}).",
+        hint="Those that are not here are unknown, not missing. If that bucket moved here on purpose: "
+        f"check_s3_images --adopt {fingerprint}",
+    )
+
+
 def canary_failure(failed: int, canaries: int, first: Look) -> Diagnosis:
     return Diagnosis(
         id="canary_failed",

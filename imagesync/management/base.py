@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import os
 import sys
 import tempfile
@@ -102,6 +103,15 @@ class ImageSyncCommand(BaseCommand):
         answer = sys.stdin.readline().strip()
         if answer != str(number):
             raise CommandError("Not confirmed, so nothing was done.", returncode=OUR_SIDE)
+
+
+def by_command() -> str:
+    """Who or what started something, for the record: the command, and whose process it is."""
+    try:
+        who = getpass.getuser()
+    except (OSError, KeyError):  # a container's number without a name
+        who = f"user {os.getuid()}"
+    return f"command ({who})"[:64]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import InvalidRequest, NothingMatches
-from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, output
+from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress
 from imagesync.models import Audit
 from imagesync.records import Scope, Source, count_records, find_sources, parse_scope
@@ -125,7 +125,7 @@ class Command(ImageSyncCommand):
             scope,
             strategy=options["strategy"],
             marks=not options["no_mark"],
-            started_by="command",
+            started_by=by_command(),
         )
 
     def _asked(self, options: dict[str, Any]) -> tuple[list[Source], Scope]:

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from imagesync.audit import carry_out, open_audit
 from imagesync.conf import parse_duration, parse_ratio
 from imagesync.exceptions import InvalidRequest, NothingMatches
-from imagesync.management.base import STORE, ImageSyncCommand, output
+from imagesync.management.base import STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress
 from imagesync.models import Audit, Purge
 from imagesync.purge.document import purge_document
@@ -94,7 +94,7 @@ class Command(ImageSyncCommand):
             limits=limits,
             scope=scope,
             named_by_hand=options["audit"] is not None,
-            planned_by="command",
+            planned_by=by_command(),
         )
         planned = purge.counts["planned"]
         if not (dry_run or purge.refused) and planned and not no_input:
@@ -138,7 +138,7 @@ class Command(ImageSyncCommand):
             return audit
         self.say("There is no fresh audit of this store, so one runs first.")
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        audit = open_audit(source, Scope(), started_by="command")
+        audit = open_audit(source, Scope(), started_by=by_command())
         try:
             return carry_out(audit, source, progress)
         except KeyboardInterrupt:

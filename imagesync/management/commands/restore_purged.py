@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from imagesync.exceptions import NothingMatches
-from imagesync.management.base import OUR_SIDE, ImageSyncCommand, output
+from imagesync.management.base import OUR_SIDE, ImageSyncCommand, by_command, output
 from imagesync.models import Purge
 from imagesync.purge.document import restore_document
 from imagesync.purge.restore import execute_restore, latest_restorable, preview_restore, restorable
@@ -58,7 +58,7 @@ class Command(ImageSyncCommand):
                 self.confirm_number(
                     len(tombstones), f"{len(tombstones):,} records of purge {chosen.pk} would come back."
                 )
-            outcome = execute_restore(chosen, tombstones, restored_by="command")
+            outcome = execute_restore(chosen, tombstones, restored_by=by_command())
         with output("", self.stdout, "") as out:
             write_restore(out, format, restore_document(outcome, dry_run=dry_run))
         if outcome.conflicts:

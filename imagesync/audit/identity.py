@@ -1,0 +1,88 @@
+"""Which store is this, and was it the same the last time? Said first, before anything is concluded."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from django.db.models import Count, QuerySet
+
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.trust import store_changed, written_elsewhere
+from imagesync.models import Audit
+from imagesync.records import Scope, Source
+from imagesync.records.stream import base_rows
+
+MOST_PLACES = 3
+
+log = logging.getLogger(__name__)
+
+
+def change_of_store(audit: Audit) -> list[Diagnosis]:
+    """What to say when this storage names another store than at its last believed audit.
+
+    A bucket that was adopted on purpose is no news.
+    """
+    last = _last_believed(audit)
+    if last is None or last.fingerprint in (audit.fingerprint, *Scope.from_dict(audit.scope).adopt):
+        return []
+    return [
+        store_changed(
+            audit.alias, now=_place(audit), before=_place(last), last=last.pk, fingerprint=last.fingerprint
+        )
+    ]
+
+
+def last_of_alias(audit: Audit) -> Audit | None:
+    """The audit before this one whose canaries speak for it: of the same store, or else of the same storage."""
+    believed = _believed(audit).exclude(canaries=[])
+    return (
+        believed.filter(fingerprint=audit.fingerprint).first() or believed.filter(alias=audit.alias).first()
+    )
+
+
+def places_elsewhere(audit: Audit, source: Source) -> list[Diagnosis]:
+    """Where the records that belong to other stores were last seen, the most frequent first."""
+    here = ("", audit.fingerprint, *Scope.from_dict(audit.scope).adopt)
+    found: Counter[str] = Counter()
+    for target in source.targets:
+        if target.remembers:
+            rows = base_rows(target.model).exclude(store__in=here).order_by()
+            found.update(dict(rows.values_list("store").annotate(number=Count("pk"))))
+    return [
+        written_elsewhere(number, fingerprint, _place_of(fingerprint))
+        for fingerprint, number in found.most_common(MOST_PLACES)
+    ]
+
+
+def log_adoption(audit: Audit) -> None:
+    """A bucket that moved on purpose: who said so stands in the audit and in the log."""
+    for fingerprint in Scope.from_dict(audit.scope).adopt:
+        who = audit.user.get_username() if audit.user else audit.started_by
+        log.warning(
+            "Audit %s adopts the records of store %s (%s) for bucket %a, by %s.",
+            audit.pk,
+            fingerprint,
+            _place_of(fingerprint) or "no audit looked at it",
+            audit.bucket,
+            who or "somebody",
+        )
+
+
+def _last_believed(audit: Audit) -> Audit | None:
+    return _believed(audit).filter(alias=audit.alias).first()
+
+
+def _believed(audit: Audit) -> QuerySet[Audit]:
+    finished = Audit.objects.filter(state=Audit.State.FINISHED, pk__lt=audit.pk)
+    return finished.exclude(trust=Audit.Trust.UNTRUSTWORTHY)
+
+
+def _place_of(fingerprint: str) -> str:
+    """Where a store is, if any audit ever looked at it."""
+    known = Audit.objects.filter(fingerprint=fingerprint).first()
+    return "" if known is None else _place(known)
+
+
+def _place(audit: Audit) -> str:
+    return f"s3://{audit.bucket}/{audit.prefix} at {audit.endpoint}"
