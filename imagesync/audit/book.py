@@ -22,6 +22,7 @@ from imagesync.models import Audit, Finding
 from imagesync.records import Scope, Source, Target
 from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope
 from imagesync.records.stream import byte_ordered
+from imagesync.records.unreadable import readable
 
 SETTLE_BATCH = 500
 
@@ -114,7 +115,8 @@ class Book:
             for one in findings
         )
         rows = target.model._base_manager.filter(pk__in=list(names), updated_at__lte=looked_at)
-        unchanged = [pk for pk, name in rows.values_list("pk", "file") if prefix + name == names[pk]]
+        named = readable(rows, "file").values_list("pk", "file")
+        unchanged = [pk for pk, name in named if prefix + name == names[pk]]
         store = self.audit.fingerprint if verdict is Verdict.MISSING and self.scope.adopt else ""
         _mark(target, unchanged, verdict, now, store=store)
 

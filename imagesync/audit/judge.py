@@ -127,6 +127,8 @@ class Judge:
 
     def _without_asking(self, one: Named) -> Look | None:
         record = one.record
+        if not record.readable:
+            return self._look(record, Verdict.UNKNOWN, Reason.UNSENDABLE_KEY, Evidence(operation=""))
         if not record.exact:
             return self._look(record, Verdict.AMBIGUOUS, Reason.NAME_REWRITTEN, Evidence(operation=""))
         if isinstance(one, Matched):

@@ -22,6 +22,7 @@ from imagesync.core.verdicts import Expected
 from imagesync.exceptions import NothingMatches
 from imagesync.records.scope import Scope
 from imagesync.records.targets import Source, Target, record_label
+from imagesync.records.unreadable import readable, unreadable_names
 from imagesync.storage.store import Store
 
 BATCH = 2000
@@ -45,6 +46,8 @@ class Record:
     store: str = ""
     """Fingerprint of the store that the record was last seen in; empty when it does not remember."""
     expected: Expected | None = None
+    readable: bool = True
+    """False when the name is not text; ``name`` and ``key`` then hold it with ``\\xff`` for what is not."""
 
     @property
     def label(self) -> str:
@@ -118,20 +121,36 @@ def _records_of(
     target: Target, store: Store, scope: Scope, behind: tuple[str, Any] | None
 ) -> Iterator[Record]:
     if scope.is_explicit:
-        records = sorted(_explicit(target, store, scope), key=lambda record: (record.key, record.pk))
-        return iter(records)
-    return _keyset(target, store, scope, behind)
+        return iter(_sorted(_explicit(target, store, scope)))
+    unreadable = _sorted(_unreadable(_in_scope(target, store, scope), target, store))
+    ahead = (record for record in unreadable if _is_ahead(record, behind))
+    return heapq.merge(_keyset(target, store, scope, behind), ahead, key=lambda record: record.key)
+
+
+def _sorted(records: Iterable[Record]) -> list[Record]:
+    return sorted(records, key=lambda record: (record.key, record.pk))
+
+
+def _is_ahead(record: Record, behind: tuple[str, Any] | None) -> bool:
+    if behind is None or record.key > behind[0]:
+        return True
+    return record.key == behind[0] and (
+        behind[1] is _NOTHING or (behind[1] is not None and record.pk > behind[1])
+    )
 
 
 def _explicit(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
     rows = _in_scope(target, store, Scope(prefix=scope.prefix))
     names = {name for name in map(store.name_for, scope.keys) if name is not None}
-    by_name = _records(_chunked(rows, f"{target.field.attname}__in", sorted(names)), target, store)
-    by_pk = _records(_chunked(rows, "pk__in", _pks_of(scope, target)), target, store)
+    name, pks = target.field.attname, _pks_of(scope, target)
+    by_name = _records(_chunked(rows, f"{name}__in", sorted(names)), target, store)
+    by_pk = _records(_chunked(readable(rows, name), "pk__in", pks), target, store)
     # compared here too: a database that ignores case returns more than was asked for
     found = {record.pk: record for record in by_name if record.name in names}
     found.update((record.pk, record) for record in by_pk)
     yield from found.values()
+    if pks:
+        yield from _unreadable(rows.filter(pk__in=pks), target, store)
 
 
 def _pks_of(scope: Scope, target: Target) -> list[Any]:
@@ -145,7 +164,7 @@ def _chunked(rows: QuerySet[Model], lookup: str, values: list[Any]) -> Iterable[
 
 
 def _keyset(target: Target, store: Store, scope: Scope, behind: tuple[str, Any] | None) -> Iterator[Record]:
-    rows = _in_scope(target, store, scope).order_by("byte_name", "pk")
+    rows = readable(_in_scope(target, store, scope), target.field.attname).order_by("byte_name", "pk")
     last = None if behind is None else (behind[0][len(store.identity.prefix) :], behind[1])
     while True:
         page = rows if last is None else rows.filter(_after(*last))
@@ -191,6 +210,12 @@ def _with_prefix(rows: QuerySet[Model], prefix: str, store: Store) -> QuerySet[M
     rows = rows.filter(byte_name__gte=name_prefix)
     end = prefix_end(name_prefix)
     return rows if end is None else rows.filter(byte_name__lt=end)
+
+
+def _unreadable(rows: QuerySet[Model], target: Target, store: Store) -> Iterator[Record]:
+    for pk, name in unreadable_names(rows, target.field.attname):
+        key = store.identity.prefix + name
+        yield Record(key, target, pk, name, exact=False, readable=False)
 
 
 def _records(rows: Iterable[Any], target: Target, store: Store) -> Iterator[Record]:
