@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo serve test check format fast postgres live lock clean
+.PHONY: help demo serve test check format docs fast postgres live lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -37,6 +37,9 @@ check: $(STAMP) ## format, lint, types, imports, migrations, docs
 format: $(STAMP) ## let ruff put the code in order
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+docs: $(STAMP) ## write the parts of docs/ that are made from the code
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.docs.generated
 
 fast: $(STAMP) ## the tests that need no server, on SQLite
 	@$(BIN)/python -m pytest -q tests/core tests/storage tests/django

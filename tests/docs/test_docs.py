@@ -13,6 +13,8 @@ from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.rails import RAILS
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.management.base import EXIT_CODES
+from imagesync.selftest.table import TABLE
+from tests.docs.generated import with_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMMANDS = ["check_s3_images", "purge_orphans", "restore_purged", "imagesync_schedule"]
@@ -112,3 +114,10 @@ def test_readme__exit_codes_are_those_of_the_help() -> None:
 
     for code in re.findall(r"^  (\d+) ", EXIT_CODES, flags=re.MULTILINE):
         assert f"| {code} |" in readme
+
+
+def test_how_it_decides__has_the_table_that_the_code_has() -> None:
+    text = page("docs/how-it-decides.md")
+
+    assert with_table(text) == text, "run: make docs"
+    assert text.count("\n| ") > len(TABLE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 
 import pytest
@@ -9,6 +10,8 @@ from django.core.files.storage import default_storage
 
 from imagesync.core import classify
 from imagesync.core.verdicts import Evidence, Reason, Verdict
+from imagesync.reports import printable, write_self_test
+from imagesync.selftest.document import self_test_document
 from imagesync.selftest.row import Row
 from imagesync.selftest.run import Judged, self_test
 from imagesync.selftest.table import TABLE, rows_of
@@ -79,3 +82,30 @@ def test_self_test__is_of_the_projects_own_storage(s3: object) -> None:
     (one,) = self_test(default_storage, [TABLE[0]])
 
     assert one.as_documented
+
+
+def test_report__shows_every_answer_and_that_none_is_unsafe(judged: dict[str, Judged]) -> None:
+    out = io.StringIO()
+    document = self_test_document("default", judged.values())
+
+    write_self_test(out, "text", document)
+
+    text = out.getvalue()
+    assert all(printable(row.id) in text for row in TABLE)
+    assert "None of the others makes a record deletable." in text
+    assert "UNSAFE" not in text
+    assert document["counts"] == {
+        "played": len(TABLE),
+        "differing": 0,
+        "unsafe": 0,
+        "deletable": document["counts"]["deletable"],
+    }
+
+
+def test_report__shouts_when_an_answer_is_unsafe() -> None:
+    row = rows_of("HEAD_BUCKET")[-1]
+    out = io.StringIO()
+
+    write_self_test(out, "text", self_test_document("default", [Judged(row, "fit", "", deletable=True)]))
+
+    assert "UNSAFE: 1 other answers" in out.getvalue()
