@@ -5,6 +5,8 @@ seen of Ceph RGW, OpenStack Swift, rclone, proxies and captive portals.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imagesync.selftest.bucket import ELSEWHERE, REGION, failure
 from imagesync.selftest.row import Row, always, at_first, honest, manner, until_signed_for
 from imagesync.selftest.wire import Answer, Manner
@@ -58,6 +60,7 @@ _ABSENT = [
     _get("404 NoSuchKey, delete marker denied", failure(404, "NoSuchKey", x_amz_delete_marker="false"), "missing", proves_absence=True),
     _get("404 NoSuchKey in an ErrorResponse", Answer(404, b"<ErrorResponse><Error><Code>NoSuchKey</Code></Error></ErrorResponse>"), "missing", proves_absence=True),
     Row("GET 503, then 404 NoSuchKey", "GET", at_first(BUSY, then=GONE), "missing", proves_absence=True),
+    _get("404 NoSuchKey, slowly", replace(GONE, manner=Manner.SLOW), "missing", proves_absence=True),
     _error(404, "NoSuchKey", "recoverable", "", x_amz_delete_marker="true"),
     _error(404, "NoSuchBucket", "unknown", "no_bucket"),
     _error(404, "NoSuchAccessPoint", "unknown", "no_bucket"),

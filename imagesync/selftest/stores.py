@@ -100,6 +100,7 @@ LISTS = [
     _list("400 until it is signed for another region, then a page", until_signed_for(
         ELSEWHERE, failure(400, "AuthorizationHeaderMalformed", f"<Region>{ELSEWHERE}</Region>")), "wrong_region"),
     _list("error of HTTP 200, then a page", at_first(replace(BUSY, status=200)), FIT),
+    _list("a page, slowly", lambda asked, bucket: replace(bucket.answer(asked), manner=Manner.SLOW), FIT),
     # HTTP 200 that botocore's paginator takes for the end
     _list("200 without body", always(Answer(200))),
     _list("200 the frame alone", always(Answer(200, b"<ListBucketResult/>"))),

@@ -10,6 +10,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from urllib.parse import parse_qsl, unquote
 
 SILENCE_SECONDS = 10.0
 """At most; a client that gives up ends it sooner."""
+PAUSE_SECONDS = 0.1
 
 
 class Manner(Enum):
@@ -31,6 +33,8 @@ class Manner(Enum):
     """The connection is closed before a word is said."""
     RESET = "reset"
     """The same, by RST."""
+    SLOW = "slow"
+    """It comes in two pieces, with a pause between that is shorter than anybody's patience."""
     SILENT = "silent"
     """The request is read and nothing follows."""
     RAW = "raw"
@@ -166,7 +170,12 @@ class _Connection(socketserver.StreamRequestHandler):
         if answer.manner is Manner.WHOLE:
             self.wfile.write(_head(answer) + (b"" if method == "HEAD" else answer.body))
             return answer.headers.get("Connection") != "close"
-        if answer.manner is Manner.CUT:
+        if answer.manner is Manner.SLOW:
+            whole = _head(answer) + answer.body
+            self.wfile.write(whole[: len(whole) // 2])
+            time.sleep(PAUSE_SECONDS)
+            self.wfile.write(whole[len(whole) // 2 :])
+        elif answer.manner is Manner.CUT:
             self.wfile.write(_head(answer) + answer.body[: len(answer.body) // 2])
         elif answer.manner is Manner.RAW:
             self.wfile.write(answer.body)
