@@ -13,7 +13,8 @@ from imagesync.core.ranges import just_before
 from imagesync.core.verdicts import Evidence, Look, Reason, Verdict
 from imagesync.exceptions import ListingBroken
 from imagesync.records import Record, Scope, Source
-from imagesync.storage.listing import ListedObject, listed
+from imagesync.storage.contents import ListedObject
+from imagesync.storage.listing import listed
 from imagesync.storage.probe import confirm, look, look_all
 
 HEARTBEAT_SECONDS = 5.0

@@ -7,7 +7,7 @@ for the end of the listing (measured; docs/how-it-decides.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -16,20 +16,13 @@ from urllib.parse import unquote_plus
 
 from imagesync.core.classify import failure_reason
 from imagesync.exceptions import ListingBroken
-from imagesync.storage.contract import ListingAnswer, Store, clean_code, clean_etag
+from imagesync.storage.contents import ListedObject, objects_of
+from imagesync.storage.contract import ListingAnswer, Store
 
 PAGE_SIZE = 1000
 HEARTBEAT_SECONDS = 5.0
 MAX_EMPTY_PAGES = 100
 """S3 may truncate a page without a key on it (many delete markers); a server that does so for ever is broken."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    key: str
-    size_bytes: int | None
-    etag: str
-    storage_class: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,32 +114,23 @@ def _page_of(answer: ListingAnswer) -> Mapping[str, Any]:
     return answer.page
 
 
-def validate_page(page: Mapping[str, Any], asked: Asked) -> tuple[list[ListedObject], str]:
+def validate_page(page: Mapping[str, Any], asked: Asked) -> tuple[Sequence[ListedObject], str]:
     """The objects of a page and the token of the next one (empty at the end). Raises ListingBroken."""
-    _check_frame(page, asked)
-    objects: list[ListedObject] = []
+    objects = objects_of(page)
+    _check_frame(page, asked, len(objects))
     after = asked.after
-    for entry in page.get("Contents", ()):
-        key = entry.get("Key")
-        if not isinstance(key, str) or not key:
+    for one in objects:
+        if not one.key:
             raise ListingBroken("A listing entry has no key.")
-        if not key.startswith(asked.prefix):
-            raise ListingBroken(f"The listing of prefix {asked.prefix!a} holds {key!a}.")
-        if key <= after:
-            raise ListingBroken(f"The listing is not in byte order: {key!a} came after {after!a}.")
-        objects.append(
-            ListedObject(
-                key,
-                entry.get("Size"),
-                clean_etag(entry.get("ETag")),
-                clean_code(entry.get("StorageClass")),
-            )
-        )
-        after = key
+        if not one.key.startswith(asked.prefix):
+            raise ListingBroken(f"The listing of prefix {asked.prefix!a} holds {one.key!a}.")
+        if one.key <= after:
+            raise ListingBroken(f"The listing is not in byte order: {one.key!a} came after {after!a}.")
+        after = one.key
     return objects, page.get("NextContinuationToken", "") if page["IsTruncated"] else ""
 
 
-def _check_frame(page: Mapping[str, Any], asked: Asked) -> None:
+def _check_frame(page: Mapping[str, Any], asked: Asked, number: int) -> None:
     truncated, token = page.get("IsTruncated"), page.get("NextContinuationToken", "")
     if not isinstance(truncated, bool):
         raise ListingBroken(
@@ -165,10 +149,8 @@ def _check_frame(page: Mapping[str, Any], asked: Asked) -> None:
     if token and token == asked.token:
         raise ListingBroken("A listing page repeats its own token.")
     count = page.get("KeyCount")
-    if count is not None and count != len(page.get("Contents", ())) + len(page.get("CommonPrefixes", ())):
-        raise ListingBroken(
-            f"A listing page announces {count} keys and holds {len(page.get('Contents', ()))}."
-        )
+    if count is not None and count != number + len(page.get("CommonPrefixes", ())):
+        raise ListingBroken(f"A listing page announces {count} keys and holds {number}.")
 
 
 def answers_for(page: Mapping[str, Any], *, bucket: str) -> bool:

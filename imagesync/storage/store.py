@@ -16,6 +16,7 @@ from django.core.files.storage import FileSystemStorage
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.answers import evidence_of, evidence_of_error
 from imagesync.storage.client import ClientOptions, client_of, without_user
+from imagesync.storage.contents import cut_contents
 from imagesync.storage.contract import REGION_HEADER, ListingAnswer, Store, StoreIdentity, fingerprint
 from imagesync.storage.names import exact_key, location_prefix
 from imagesync.storage.versions import versions_on, versions_refused
@@ -93,6 +94,7 @@ class S3Store:
         self._this_thread = threading.local()
         client.meta.events.register("before-send.s3", self._note_region)
         client.meta.events.register("after-call.s3.GetBucketVersioning", _note_versioning)
+        client.meta.events.register("before-parse.s3.ListObjectsV2", cut_contents)
 
     @classmethod
     def from_storage(cls, storage: Any, *, alias: str, options: ClientOptions | None = None) -> S3Store:
