@@ -32,6 +32,7 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "unreferenced": audit.unreferenced,
         "versioning": audit.versioning,
         "marks": audit.marks,
+        "failed_reads": audit.failed_reads,
         "cleanup": [_purge_summary(purge) for purge in _purges_since_the_audit_before(audit)],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from imagesync.exceptions import ListingBroken
 from imagesync.records import Record, Scope, Source
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.listing import listed
-from imagesync.storage.probe import confirm, look, look_all
+from imagesync.storage.probe import Asking, confirm, look, look_all
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -74,7 +74,11 @@ class Judge:
         """
         joined = self._joined(records, passed) if strategy == "list" else map(Unlisted, records)
         for named, unnamed in self._parts(joined, passed):
-            yield Batch(list(self._judged(named)), unnamed)
+            yield Batch(list(self._judged(named, how=confirm if self.listing else look)), unnamed)
+
+    def confirmed(self, records: Iterable[Record]) -> list[Judgement]:
+        """Judge single records by a GET each, outside of any listing."""
+        return list(self._judged([Unlisted(record) for record in records], how=confirm))
 
     def _joined(self, records: Iterator[Record], passed: str) -> Iterator[Named | Unnamed[ListedObject]]:
         prefix = max(self.store.identity.prefix, self.scope.prefix, key=len)
@@ -103,7 +107,7 @@ class Judge:
         if named or unnamed:
             yield named, unnamed
 
-    def _judged(self, part: list[Named]) -> Iterator[Judgement]:
+    def _judged(self, part: Sequence[Named], *, how: Asking) -> Iterator[Judgement]:
         """Judgements in the order of ``part``: what needs no request at once, the rest from the pool."""
         looks: dict[int, Look] = {}
         to_ask: list[int] = []
@@ -117,7 +121,7 @@ class Judge:
         asked = look_all(
             self.store,
             wanted,
-            how=confirm if self.listing else look,
+            how=how,
             versioning=self.versioning,
             workers=self.workers,
             heartbeat=self.heartbeat,

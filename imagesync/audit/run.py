@@ -1,4 +1,5 @@
-"""The audit itself: is the store fit, look at the canaries, judge every record, is it still fit, settle."""
+"""The audit itself: is the store fit, look at the canaries and at what visitors could not read, judge every
+record, is the store still fit, settle."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from imagesync.audit.book import Book
 from imagesync.audit.canaries import Reservoir, look_at_canaries
+from imagesync.audit.failed_reads import close_failed_reads, disbelieve, look_at_failed_reads
 from imagesync.audit.identity import change_of_store, places_elsewhere
 from imagesync.audit.judge import Batch, Judge
 from imagesync.conf import app_settings
@@ -60,6 +62,8 @@ class _Running:
             self._finish(Trust.UNTRUSTWORTHY, [*news, *canaries.reasons])
             return
         reasons = [*news, *canaries.reasons]
+        self.progress.begin("looking first at what visitors could not read")
+        failed_reads = look_at_failed_reads(self.source, self.scope, self._judge(fit.versioning))
         for part in self.audit.ranges.exclude(state=AuditRange.State.DONE):
             reasons += self._work_off(part, fit.versioning)
 
@@ -77,22 +81,28 @@ class _Running:
             reasons_afterwards=list(after.reasons),
             why_unknown=why_unknown,
         )
+        self.audit.failed_reads = failed_reads if after.fit else disbelieve(failed_reads)
         self._finish(trust, judged_reasons, counts)
+        # where everything is gone, or the store is another one, it is doubted before its records are
+        if trust is not Trust.UNTRUSTWORTHY and canaries.trust is Trust.TRUSTWORTHY and not news:
+            close_failed_reads(self.audit, self.source, self.scope)
+
+    def _judge(self, versioning: str) -> Judge:
+        return Judge(
+            self.source,
+            self.scope,
+            versioning=versioning,
+            workers=self.source.workers,
+            batch_size=app_settings().batch_size,
+            heartbeat=self._beat,
+            now=timezone.now,
+        )
 
     def _work_off(self, part: AuditRange, versioning: str) -> list[Diagnosis]:
         """Judge one range, from its cursor on. Progress is committed with what it rests on."""
         total = count_records(self.source, self.scope)
         self.progress.begin(f"comparing {total:,} records with the store", total)
-        settings = app_settings()
-        judge = Judge(
-            self.source,
-            self.scope,
-            versioning=versioning,
-            workers=self.source.workers,
-            batch_size=settings.batch_size,
-            heartbeat=self._beat,
-            now=timezone.now,
-        )
+        judge = self._judge(versioning)
         cursor = tuple(part.cursor) if part.cursor else None
         records: Iterator[Record] = ordered_records(self.source, self.scope, after=cursor)
         passed = cursor[0] if cursor else ""

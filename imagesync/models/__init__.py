@@ -1,8 +1,9 @@
-"""Image, Audit, AuditRange, Finding, Purge, Tombstone."""
+"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone."""
 
 from __future__ import annotations
 
 from imagesync.models.audits import Audit, AuditRange, Finding
+from imagesync.models.failed_reads import FailedRead
 from imagesync.models.images import AbstractImage, Image, Utf8Length
 from imagesync.models.purges import Purge, Tombstone
 
@@ -10,6 +11,7 @@ __all__ = [
     "AbstractImage",
     "Audit",
     "AuditRange",
+    "FailedRead",
     "Finding",
     "Image",
     "Purge",

@@ -63,6 +63,9 @@ class Audit(Leased):
     canaries = models.JSONField(
         default=list, help_text=_("Records seen present, looked at first by the next audit.")
     )
+    failed_reads = models.JSONField(
+        default=dict, blank=True, help_text=_("Reported failed reads that were looked at first.")
+    )
 
     class Meta:
         verbose_name = _("audit")

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import MAX_KEY_BYTES
 from imagesync.core.verdicts import Verdict
+from imagesync.placeholders import Known, picture_of
 from imagesync.uploads import RememberingImageField
 
 # What a new file changes on its record, besides the file's name itself.
@@ -129,6 +130,22 @@ class AbstractImage(models.Model):
         # the descriptor is not asked: a deferred column stays deferred
         loaded._loaded_name = str(loaded.__dict__["file"]) if "file" in loaded.__dict__ else None
         return loaded
+
+    @property
+    def url_or_placeholder(self) -> str:
+        """The URL of the object, or of a placeholder, by the stored verdict alone."""
+        return picture_of(self.file).url_or_placeholder
+
+    @property
+    def placeholder_text(self) -> str:
+        """What happened to the file, for ``alt``; empty when it is shown."""
+        return picture_of(self.file).placeholder_text
+
+    def what_is_known(self, field_name: str) -> Known | None:
+        """What the record says of one of its files; None for those that it remembers nothing of."""
+        if field_name != "file":
+            return None
+        return Known(verdict=self.verdict, name=self.title, width=self.width, height=self.height)
 
     def remember_upload(self, *, size_bytes: int | None, width: int | None, height: int | None) -> None:
         """Note what was just stored. Called by the file field before the row is written."""

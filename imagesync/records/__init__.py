@@ -1,7 +1,9 @@
-"""Which fields name objects, in which store; their records in key order."""
+"""Which fields name objects, in which store; their records in key order; what pages know and report of them."""
 
 from __future__ import annotations
 
+from imagesync.records.failed_reads import report_failed_read
+from imagesync.records.pages import prefetch_verdicts
 from imagesync.records.scope import Scope, parse_scope
 from imagesync.records.stream import Record, count_records, ordered_records
 from imagesync.records.targets import Source, Target, find_sources, record_label, store_options
@@ -15,6 +17,8 @@ __all__ = [
     "find_sources",
     "ordered_records",
     "parse_scope",
+    "prefetch_verdicts",
     "record_label",
+    "report_failed_read",
     "store_options",
 ]

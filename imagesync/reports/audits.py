@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from imagesync.reports.escaping import cell, markdown, plain_markdown, printable
+from imagesync.reports.failed_reads import failed_read_lines
 
 Document = Mapping[str, Any]
 Rows = Iterable[Document]
@@ -107,6 +108,7 @@ def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterat
         if counts.get(verdict):
             share = 100 * counts[verdict] / counts["records"]
             yield f"  {verdict:<12}{counts[verdict]:>10,}  {share:6.2f} %  {promise}"
+    yield from (f"  {line}" for line in failed_read_lines(document.get("failed_reads")))
     shown, rest = _first(findings, limit)
     if shown:
         yield ""
@@ -143,6 +145,8 @@ def _markdown_lines(document: Document, findings: Rows) -> Iterator[str]:
             yield f"| {verdict} | {counts[verdict]:,} | {promise} |"
     yield f"| all | {counts.get('records', 0):,} | |"
     yield ""
+    for line in failed_read_lines(document.get("failed_reads")):
+        yield f"- {plain_markdown(line.strip())}"
     why: Counter[tuple[str, str]] = Counter()
     head = [
         "### Each of them, and why",

@@ -1,0 +1,119 @@
+"""Reported failed reads: looked at before everything else, and over when an audit has judged their records.
+
+A report is a hint where to look. What is true of its record is found out like that of all others, and only
+the ordinary course of the audit writes it down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from imagesync.audit.judge import Judge, Judgement
+from imagesync.core.verdicts import Reason, Verdict
+from imagesync.models import Audit, FailedRead, Finding
+from imagesync.records import Record, Scope, Source, ordered_records
+from imagesync.records.findings import FAILED_LOOKS, in_scope
+from imagesync.records.stream import byte_ordered
+
+LOOKED_AT_FIRST = 100
+"""The newest reports; the records of the others are judged in their turn."""
+
+RecordName = tuple[int, str, str]
+"""(content type id, pk as text, field)"""
+
+
+def look_at_failed_reads(source: Source, scope: Scope, judge: Judge) -> dict[str, Any]:
+    """Look at the records of the newest reports, as ``Audit.failed_reads`` holds it.
+
+    A report counts while its record still names the key that could not be read.
+    """
+    reports = {_name(report): report for report in _reports(source, scope)[:LOOKED_AT_FIRST]}
+    records = [record for record in _records(source, reports) if _still_named(record, reports)]
+    looked = [(reports[_record_name(one.record)], one) for one in judge.confirmed(records)]
+    return _document([_entry(report, judgement) for report, judgement in looked])
+
+
+def disbelieve(document: dict[str, Any]) -> dict[str, Any]:
+    """The same when the store failed its check afterwards: what looked absent is unknown."""
+    entries = [dict(entry) for entry in document.get("records", [])]
+    for entry in entries:
+        if entry["verdict"] == Verdict.MISSING:
+            entry |= {"verdict": Verdict.UNKNOWN.value, "reason": Reason.STORE_UNFIT_AFTERWARDS.value}
+    return _document(entries)
+
+
+def close_failed_reads(audit: Audit, source: Source, scope: Scope) -> None:
+    """End the reports from before ``audit`` whose records it judged, or did not find any more.
+
+    To be called when the audit is settled and believed. A record that it could not look at keeps its report,
+    and so does one that was reported again meanwhile.
+    """
+    not_judged = Finding.objects.open().filter(
+        fingerprint=audit.fingerprint,
+        content_type=OuterRef("content_type"),
+        object_pk=OuterRef("object_pk"),
+        field=OuterRef("field"),
+        verdict__in=FAILED_LOOKS,
+    )
+    over = _reports(source, scope).filter(~Exists(not_judged), last_at__lt=audit.started_at)
+    FailedRead.objects.filter(pk__in=list(over.values_list("pk", flat=True))).delete()
+
+
+def _reports(source: Source, scope: Scope) -> QuerySet[Any]:
+    """Those of an audit's scope, newest first."""
+    wanted = Q(pk__in=[])
+    for target in source.targets:
+        wanted |= Q(content_type=_content_type_id(target.model), field=target.field.name)
+    reports: QuerySet[Any] = FailedRead.objects.filter(wanted)
+    reports = reports.annotate(byte_key=byte_ordered(F("key"), reports.db))
+    return in_scope(reports, scope).order_by("-last_at", "-pk")
+
+
+def _records(source: Source, reports: dict[RecordName, FailedRead]) -> Iterator[Record]:
+    ids = {
+        (target.model._meta.label, pk)
+        for target in source.targets
+        for content_type, pk, field in reports
+        if (content_type, field) == (_content_type_id(target.model), target.field.name)
+    }
+    return ordered_records(source, Scope(ids=tuple(sorted(ids)))) if ids else iter(())
+
+
+def _still_named(record: Record, reports: dict[RecordName, FailedRead]) -> bool:
+    report = reports.get(_record_name(record))  # a row's other file fields come along
+    return report is not None and report.key == record.key
+
+
+def _entry(report: FailedRead, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "record": judgement.record.label,
+        "field": report.field,
+        "key": report.key,
+        "verdict": judgement.look.verdict.value,
+        "reason": str(judgement.look.reason),
+        "times": report.times,
+        "last_at": report.last_at.isoformat(),
+        "code": report.code,
+    }
+
+
+def _document(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    counts = Counter(entry["verdict"] for entry in entries)
+    return {"looked_at": len(entries), "counts": dict(sorted(counts.items())), "records": entries}
+
+
+def _name(report: FailedRead) -> RecordName:
+    return report.content_type_id, report.object_pk, report.field
+
+
+def _record_name(record: Record) -> RecordName:
+    return _content_type_id(record.target.model), str(record.pk), record.target.field.name
+
+
+def _content_type_id(model: Any) -> int:
+    return ContentType.objects.get_for_model(model, for_concrete_model=False).pk
