@@ -1,4 +1,4 @@
-"""Audits, findings, purges and tombstones: to be read."""
+"""Audits, findings, failed reads, purges and tombstones: to be read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from imagesync.models import Audit, Finding, Purge, Tombstone
+from imagesync.models import Audit, FailedRead, Finding, Purge, Tombstone
 from imagesync.reports import printable
 
 
@@ -65,6 +65,17 @@ class FindingAdmin(ReadOnlyAdmin):
     @admin.display(description=_("key"))
     def shown_key(self, finding: Finding) -> str:
         return printable(finding.key)
+
+
+@admin.register(FailedRead)
+class FailedReadAdmin(ReadOnlyAdmin):
+    list_display = ("record_label", "shown_key", "code", "times", "first_at", "last_at")
+    list_select_related = ("content_type",)
+    show_full_result_count = False
+
+    @admin.display(description=_("key"))
+    def shown_key(self, failed: FailedRead) -> str:
+        return printable(failed.key)
 
 
 @admin.register(Purge)

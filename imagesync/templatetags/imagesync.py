@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.db.models.fields.files import FieldFile
 
+from imagesync.models import AbstractImage
 from imagesync.placeholders import NOTHING, Picture, picture_of
 
 register = template.Library()
@@ -59,5 +61,7 @@ def image_tag(
 def _picture(image: Any, *, verdict: str | None, name: str = "") -> Picture:
     if image is None or isinstance(image, str):  # a relation that is empty, a variable that is not there
         return NOTHING
-    tells = hasattr(image, "what_is_known")
-    return picture_of(image.file if tells else image, verdict=verdict, name=name)
+    file = image.file if isinstance(image, AbstractImage) else image
+    if not isinstance(file, FieldFile):
+        raise TypeError(f"An image or a file field is expected, not a {type(image).__name__}.")
+    return picture_of(file, verdict=verdict, name=name)
