@@ -13,7 +13,9 @@ from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.rails import RAILS
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.management.base import EXIT_CODES
+from imagesync.models import Image
 from imagesync.selftest.table import TABLE
+from imagesync.templatetags.imagesync import register
 from tests.docs.generated import with_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,6 +73,18 @@ def test_setting__is_documented(name: str) -> None:
 @pytest.mark.parametrize("word", [*Verdict, *Reason])
 def test_verdict_and_reason__are_documented(word: str) -> None:
     assert f"| `{word}` |" in page("docs/how-it-decides.md")
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_placeholders_page__says_what_is_shown_for_each_verdict(verdict: Verdict) -> None:
+    shown = "placeholder" if Image(file="a.jpg", verdict=verdict.value).placeholder_text else "picture"
+
+    assert f"\n| `{verdict}` | {shown} |" in page("docs/placeholders.md")
+
+
+@pytest.mark.parametrize("tag", sorted(register.tags))
+def test_template_tag__is_documented(tag: str) -> None:
+    assert f"| `{{% {tag} image %}}` |" in page("docs/placeholders.md")
 
 
 @pytest.mark.parametrize("id", DIAGNOSES)
