@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 POLICIES = ("delete", "clear", "report")
+CONTENT, SIZE = "content", "size"
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -96,6 +97,9 @@ class AppSettings:
     blocking_receivers: tuple[str, ...] = ()
     """Dotted paths of signal receivers whose presence on a model keeps its records from a purge."""
 
+    verify_uploads: Literal["content", "size", False] = "content"
+    """What is compared after an upload, by one HEAD: ``"content"`` (and size), ``"size"``; False: nothing."""
+
 
 DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
@@ -155,6 +159,10 @@ def _parse(attribute: str, value: Any) -> Any:
     if attribute == "client_factory":
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
+        return value
+    if attribute == "verify_uploads":
+        if value is not False and value not in (CONTENT, SIZE):
+            raise ValueError(f'{value!r} is not one of "content", "size" and False')
         return value
     default = getattr(DEFAULTS, attribute)
     if isinstance(value, bool) or not isinstance(value, int if isinstance(default, int) else (int, float)):

@@ -5,6 +5,7 @@
     ImageSyncError
     ├── CannotLook            the store could not be reached, looked at or believed      exit 4
     │   └── ListingBroken     a listing page contradicts what was asked, or itself
+    ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
     ├── NothingMatches        the scope names no record, field, store, audit or purge    exit 1
@@ -34,6 +35,21 @@ class ListingBroken(CannotLook):
     def __init__(self, message: str, *, reason: str = "listing_broken") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class UploadNotVerified(ImageSyncError):
+    """A file was handed to the store, and a look at it did not show what was sent.
+
+    Raised before the record is written. The object is left as it is. ``reason`` is one of
+    ``UploadProblem`` or the id of a diagnosis (docs/uploads.md); ``name`` is what the storage called it.
+    """
+
+    def __init__(self, reason: str, fact: str, hint: str, *, name: str) -> None:
+        super().__init__(f"{fact} {hint}")
+        self.reason = reason
+        self.fact = fact
+        self.hint = hint
+        self.name = name
 
 
 class PurgeRefused(ImageSyncError):

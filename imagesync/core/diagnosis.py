@@ -77,7 +77,7 @@ def wrong_region(place: Place, real: str) -> Diagnosis:
 
 def list_denied(place: Place, what: str) -> Diagnosis:
     """``s3:ListBucket`` is lacking: S3 then answers 403 for absent keys too (GetObject, Permissions)."""
-    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": _arn(place)}
+    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn(place)}
     if place.prefix:
         statement["Condition"] = {"StringLike": {"s3:prefix": f"{place.prefix}*"}}  # type: ignore[assignment]
     return Diagnosis(
@@ -88,7 +88,7 @@ def list_denied(place: Place, what: str) -> Diagnosis:
     )
 
 
-def _arn(place: Place) -> str:
+def bucket_arn(place: Place) -> str:
     if place.bucket.startswith("arn:"):
         return place.bucket
     partition = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}

@@ -147,17 +147,30 @@ class AbstractImage(models.Model):
             return None
         return Known(verdict=self.verdict, name=self.title, width=self.width, height=self.height)
 
-    def remember_upload(self, *, size_bytes: int | None, width: int | None, height: int | None) -> None:
-        """Note what was just stored. Called by the file field before the row is written."""
-        self.size_bytes, self.width, self.height = size_bytes, width, height
-        self.forget_verdict(keep_figures=True)
+    def remember_upload(
+        self,
+        *,
+        size_bytes: int | None,
+        width: int | None,
+        height: int | None,
+        etag: str = "",
+        store: str = "",
+    ) -> None:
+        """Note what was just stored, and what S3 said of it when the upload was verified.
 
-    def forget_verdict(self, *, keep_figures: bool = False) -> None:
+        Called by the file field before the row is written. The verdict is ``unchecked``: it is an audit's word
+        (docs/decisions/0004-an-upload-is-no-verdict.md).
+        """
+        self.forget_verdict()
+        self.size_bytes, self.width, self.height = size_bytes, width, height
+        self.etag, self.store = etag, store
+        self._loaded_name = str(self.file)  # the name that the figures are about
+
+    def forget_verdict(self) -> None:
         """Back to ``unchecked``: whatever was known was about another object."""
         self.verdict, self.verdict_at, self.missing_since = Verdict.UNCHECKED.value, None, None
         self.etag, self.store = "", ""
-        if not keep_figures:
-            self.size_bytes = self.width = self.height = None
+        self.size_bytes = self.width = self.height = None
 
 
 class Image(AbstractImage):

@@ -90,7 +90,7 @@ class S3Store:
         self._parameters = parameters
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
-        self._identity = _identity(client, alias, bucket, prefix)
+        self._identity = identity_of(client, alias, bucket, prefix)
         self._this_thread = threading.local()
         client.meta.events.register("before-send.s3", self._note_region)
         client.meta.events.register("after-call.s3.GetBucketVersioning", _note_versioning)
@@ -192,7 +192,7 @@ class S3Store:
         return replace(evidence, headers={REGION_HEADER: went, **evidence.headers})
 
 
-def _identity(client: Any, alias: str, bucket: str, prefix: str) -> StoreIdentity:
+def identity_of(client: Any, alias: str, bucket: str, prefix: str) -> StoreIdentity:
     endpoint = without_user(client.meta.endpoint_url).partition("?")[0].partition("#")[0]
     try:
         known_by = fingerprint(endpoint, bucket, prefix)
