@@ -104,7 +104,6 @@ def compare(sent: Sent | None, held: Held) -> Comparison:
         agreed = agreed or name
     if _answers_are_of_two_objects(sent.etag, held.etag):
         return _differs(ETAG, sent.etag, held.etag)
-    agreed = agreed or _by_the_answer(sent, held)
     if agreed:
         return Comparison(outcome=Outcome.SAME_CONTENT, by=agreed)
     if None in (sent.size_bytes, held.size_bytes):
@@ -117,8 +116,14 @@ def _differs(by: str, sent: str, held: str) -> Comparison:
 
 
 def _comparable(sent: Sent, held: Held) -> Iterator[tuple[str, str, str]]:
-    """(what, ours, theirs) for every value of S3's that we can make of the bytes ourselves."""
+    """(what, ours, theirs) for every value of S3's that we can make of the bytes ourselves.
+
+    What the upload was answered with counts where the object of now is certainly that one. So an object
+    encrypted with KMS is compared without kms:Decrypt.
+    """
     yield from _checksums(sent, held.checksums, held.checksum_type)
+    if sent.etag and sent.etag == held.etag:
+        yield from _checksums(sent, sent.checksums, sent.checksum_type)
     etag = _md5_etag(sent)
     if etag and held.etag_is_md5 and _same_shape(etag, held.etag):
         yield MD5, etag, held.etag
@@ -208,19 +213,6 @@ def _same_shape(one: str, other: str) -> bool:
 def _answers_are_of_two_objects(answered: str, held: str) -> bool:
     """Whether the ETag that the upload was answered with is certainly not the object's now."""
     return _same_shape(answered, held) and answered != held
-
-
-def _by_the_answer(sent: Sent, held: Held) -> str:
-    """What S3 made of the bytes when it took them, where the object of now is certainly that one.
-
-    That is how an object encrypted with KMS is compared without kms:Decrypt.
-    """
-    if not sent.etag or sent.etag != held.etag:
-        return ""
-    agreed = [
-        name for name, ours, told in _checksums(sent, sent.checksums, sent.checksum_type) if ours == told
-    ]
-    return agreed[0] if agreed else ""
 
 
 def _base64(digest: bytes) -> str:

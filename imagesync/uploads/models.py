@@ -29,13 +29,15 @@ class VerifiedUploadMixin(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save; whoever saves the file field alone saves what is known of the file with it."""
+        files = [field for field in self._meta.concrete_fields if isinstance(field, models.FileField)]
         if update_fields is not None:
             update_fields = set(update_fields)
-            files = {
-                field.name for field in self._meta.concrete_fields if isinstance(field, models.FileField)
-            }
-            if update_fields & files:
-                update_fields |= COLUMNS
+            files = [field for field in files if field.name in update_fields]
+            update_fields |= COLUMNS if files else set()
+        for field in files:
+            # Django stores files while it collects the columns in their order, and an ancestor's come first:
+            # size and ETag would be read before the upload that tells them
+            field.pre_save(self, self._state.adding)
         super().save(*args, update_fields=update_fields, **kwargs)
 
     def remember_upload(

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from imagesync.models import AbstractImage, Image
+from imagesync.uploads import VerifiedFileField, VerifiedImageField, VerifiedUploadMixin
 
 
 class Product(models.Model):
@@ -324,3 +325,24 @@ if hasattr(models, "DB_CASCADE"):
 
         def __str__(self) -> str:
             return f"database child {self.pk}"
+
+
+class Scan(VerifiedUploadMixin):
+    """Somebody's own model, whose uploads are verified and remembered."""
+
+    page = VerifiedFileField(upload_to="pages/", max_length=255)
+    note = models.CharField(max_length=255, blank=True)
+
+    def __str__(self) -> str:
+        return self.page.name
+
+
+class Portrait(models.Model):
+    """Verified, with Django's own dimension fields, and nothing remembered."""
+
+    face = VerifiedImageField(upload_to="faces/", width_field="wide", height_field="high", blank=True)
+    wide = models.IntegerField(null=True)
+    high = models.IntegerField(null=True)
+
+    def __str__(self) -> str:
+        return self.face.name
