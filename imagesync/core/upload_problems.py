@@ -43,7 +43,8 @@ def differing(place: Place, key: str, found: Comparison) -> Diagnosis:
         return Diagnosis(
             id=UploadProblem.SIZE_DIFFERS,
             fact=f"S3 holds {found.held} bytes as {where}; {found.sent} were sent.",
-            hint=f"{again}; if it happens again look for a proxy or gateway between the application and S3.",
+            hint=f"{again}; a text file as bytes, since a storage may count its characters. If it happens again look for a "
+            "proxy or gateway between the application and S3.",
         )
     if found.by == "etag":
         return Diagnosis(

@@ -11,6 +11,7 @@ from django.core.management import load_command_class
 from imagesync.conf import SETTING_NAMES
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.rails import RAILS
+from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.management.base import EXIT_CODES
 from imagesync.models import Image
@@ -94,6 +95,11 @@ def test_diagnosis__has_its_section(id: str) -> None:
 
 def test_diagnosis__every_failure_has_a_registered_id() -> None:
     assert {id for id, _fact, _hint in _FAILURES.values()} <= set(DIAGNOSES)
+
+
+@pytest.mark.parametrize("reason", UploadProblem)
+def test_upload_problem__is_documented(reason: str) -> None:
+    assert f"| `{reason}` |" in page("docs/uploads.md")
 
 
 @pytest.mark.parametrize("id", RAILS)

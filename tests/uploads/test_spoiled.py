@@ -219,6 +219,16 @@ def test_spoiled__a_file_read_to_its_end_is_noticed(s3: EmbeddedS3) -> None:
     assert "the file has 9" in problem.fact
 
 
+def test_spoiled__a_text_that_the_storage_cuts(s3: EmbeddedS3) -> None:
+    """django-storages takes the number of characters for that of bytes, and S3 gets as many bytes."""
+    problem = refused(storage_at(s3.url), ContentFile("h\u00e9llo"))
+
+    assert problem.reason == "size_differs"
+    assert "holds 5 bytes" in problem.fact
+    assert "6 were sent" in problem.fact
+    assert "as bytes" in problem.hint
+
+
 def test_spoiled__the_wrong_region_is_followed_as_the_upload_was(s3: EmbeddedS3) -> None:
     """botocore learns the region from the refusal of the PUT, and the HEAD goes where the upload went."""
     storage = storage_at(s3.url, region_name="us-east-1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -76,6 +77,31 @@ def test_storage__the_checksum_that_the_storage_sends_is_compared(
     assert receipt.by in (algorithm.lower(), "md5")
     if content == b"small":
         assert receipt.by == algorithm.lower()
+
+
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["single", "parts"])
+def test_storage__crc64nvme_is_compared_where_the_client_can_make_it(s3: EmbeddedS3, content: bytes) -> None:
+    pytest.importorskip("awscrt", reason="botocore computes CRC64NVME with its extra crt only")
+    parameters = {"ChecksumAlgorithm": "CRC64NVME"}
+    storage = storage_at(s3.url, transfer_config=SMALL_PARTS, object_parameters=parameters)
+
+    _stored, receipt = save(storage, "a.bin", ContentFile(content))
+
+    assert (receipt.outcome, receipt.by) == ("content", "crc64nvme")
+
+
+def test_storage__many_threads_share_one(s3: EmbeddedS3) -> None:
+    storage = storage_at(s3.url, transfer_config=SMALL_PARTS)
+    bodies = [bytes([number]) * (6 * MIB if number % 8 == 0 else 1000 + number) for number in range(24)]
+
+    def store(number: int) -> Receipt:
+        return save(storage, f"{number}.bin", ContentFile(bodies[number]))[1]
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(store, range(24)))
+
+    assert [one.size_bytes for one in found] == [len(body) for body in bodies]
+    assert {one.outcome for one in found} == {"content"}
 
 
 def test_storage__names_that_the_storage_changes_are_followed(s3: EmbeddedS3) -> None:
