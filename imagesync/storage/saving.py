@@ -55,7 +55,7 @@ def verified_save(
     how = False if _unverified.get() or not is_s3(storage) else app_settings().verify_uploads
     if how is False:
         return save(name, content, max_length=max_length)
-    with watching(storage.bucket.meta.client, hashing=how == CONTENT) as watch, receipts() as inner:
+    with watching(storage, hashing=how == CONTENT) as watch, receipts() as inner:
         stored = save(name, content, max_length=max_length)
     outer = _receipts.get()
     receipt = next((one for one in inner if (one.bucket, one.name) == (storage.bucket_name, stored)), None)
@@ -67,10 +67,18 @@ def verified_save(
     return stored
 
 
+_WHY = {
+    Outcome.SAME_SIZE: "S3 told no checksum and no MD5 of it that could be compared",
+    Outcome.THERE: "its sizes could not be compared, since the storage did not send it by its own client or S3 told none",
+}
+
+
 def _tell(receipt: Receipt, how: str) -> None:
-    if how == CONTENT and receipt.outcome is not Outcome.SAME_CONTENT:
+    """Say so when less was compared than wanted."""
+    if receipt.outcome != how and receipt.outcome in _WHY:
         logger.info(
-            "The upload of %a was verified by %s only: S3 told no checksum and no MD5 of it that could be compared.",
+            "The upload of %a was verified by %s only: %s.",
             receipt.key,
             receipt.outcome.value,
+            _WHY[receipt.outcome],
         )

@@ -45,8 +45,8 @@ class Sending:
     bucket: str
     key: str
     upload_id: str = ""
-    parameters: dict[str, Any] = field(default_factory=dict)
-    """Those that a HEAD of the object must repeat."""
+    parameters: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Those that a HEAD of the object must repeat; a key of SSE-C among them, so never shown."""
     pieces: dict[int, Piece] = field(default_factory=dict)
     answer: Mapping[str, Any] | None = None
     """Of PutObject or CompleteMultipartUpload; None until it succeeded."""
@@ -104,7 +104,7 @@ class _Desk:
         self._open: list[Watch] = []
 
     @contextmanager
-    def watching(self, client: Any, *, hashing: bool) -> Iterator[Watch]:
+    def watching(self, storage: Any, *, hashing: bool) -> Iterator[Watch]:
         handlers: dict[str, Callable[..., None]] = {
             "provide-client-params.s3.PutObject": self._put,
             "provide-client-params.s3.UploadPart": self._part,
@@ -112,10 +112,13 @@ class _Desk:
             "after-call.s3.PutObject": self._answered,
             "after-call.s3.CompleteMultipartUpload": self._answered,
         }
-        for event, handler in handlers.items():  # once per client: it is shared by threads and lives on
-            client.meta.events.register(event, handler, unique_id=f"imagesync-{event}")
         watch = Watch(hashing=hashing)
-        with self._lock:
+        with (
+            self._lock
+        ):  # two threads that come first together would make two buckets, and one would be unwatched
+            client = storage.bucket.meta.client
+            for event, handler in handlers.items():  # once per client: threads share it
+                client.meta.events.register(event, handler, unique_id=f"imagesync-{event}")
             self._open.append(watch)
         try:
             yield watch

@@ -109,7 +109,7 @@ def _head(
     except Exception as error:  # noqa: BLE001 - whatever S3's side does is an outcome, named by its class
         return evidence_of_error("HeadObject", error), None
     evidence = evidence_of("HeadObject", answer)
-    encrypted = any(_is_kms(one) or one.get("SSECustomerAlgorithm") for one in (answered, answer))
+    encrypted = any(_is_kms(one) or one.get("SSECustomerAlgorithm") for one in (parameters, answered, answer))
     held = Held(
         size_bytes=evidence.size_bytes,
         etag=evidence.etag,

@@ -274,3 +274,36 @@ def test_spoiled__hostile_keys_and_secrets_stay_out_of_the_message(proxy: Proxy)
     assert problem.fact.isprintable()
     assert EmbeddedS3.secret_key not in str(problem)
     assert "Signature" not in str(problem)
+
+
+def test_head__repeats_what_the_upload_needed(proxy: Proxy) -> None:
+    """Without its key S3 answers a HEAD of an object encrypted by SSE-C with 400."""
+    seen: list[dict[str, str]] = []
+
+    def note(passing: Passing) -> None:
+        if passing.method == "HEAD":
+            seen.append({name.lower(): value for name, value in passing.headers.items()})
+
+    proxy.before = note
+    parameters = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32, "RequestPayer": "requester"}
+
+    storage_at(proxy.url, object_parameters=parameters).save("a.bin", ContentFile(b"x"))
+
+    [head] = seen
+    assert head["x-amz-server-side-encryption-customer-algorithm"] == "AES256"
+    assert "x-amz-server-side-encryption-customer-key" in head
+    assert head["x-amz-request-payer"] == "requester"
+    assert head["x-amz-checksum-mode"] == "ENABLED"
+
+
+@pytest.mark.parametrize(("how", "kms"), [("content", True), ("size", False)])
+def test_head__asks_for_checksums_only_where_it_may(proxy: Proxy, how: str, kms: bool) -> None:
+    seen: list[set[str]] = []
+    proxy.before = lambda passing: seen.append({name.lower() for name in passing.headers})
+    parameters = {"ServerSideEncryption": "aws:kms"} if kms else {}
+
+    with override_settings(IMAGESYNC={"VERIFY_UPLOADS": how}):
+        storage_at(proxy.url, object_parameters=parameters).save("a.bin", ContentFile(b"x"))
+
+    assert len(seen) == 2
+    assert "x-amz-checksum-mode" not in seen[1]

@@ -14,6 +14,7 @@ from django.core.files.storage import FileSystemStorage
 from django.test import override_settings
 from storages.backends.s3 import S3ManifestStaticStorage, S3Storage
 
+from imagesync.exceptions import UploadNotVerified
 from imagesync.storage.saving import receipts
 from imagesync.storage.uploaded import Receipt
 from imagesync.storage.verified import VerifiedS3Storage, VerifiedUploadsMixin
@@ -138,6 +139,36 @@ def test_storage__a_storage_of_ones_own_may_change_the_content(s3: EmbeddedS3) -
 
     assert receipt.etag == hashlib.md5(b"AHOY!").hexdigest()
     assert receipt.outcome == "content"
+
+
+@pytest.mark.parametrize("how", ["content", "size"])
+def test_storage__that_sends_by_another_client_is_looked_at_for_presence(
+    s3: EmbeddedS3, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    class Elsewhere(VerifiedUploadsMixin, S3Storage):
+        def _save(self, name: str, content: Any) -> str:
+            s3.put(BUCKET, name, content.read()[:-1])
+            return name
+
+    with (
+        override_settings(IMAGESYNC={"VERIFY_UPLOADS": how}),
+        caplog.at_level(logging.INFO, logger="imagesync.uploads"),
+    ):
+        _stored, receipt = save(storage_at(s3.url, Elsewhere), "a.txt", ContentFile(b"ahoy"))
+
+    assert (receipt.outcome, receipt.size_bytes) == ("presence", 3)
+    assert "verified by presence only" in caplog.text
+
+
+def test_storage__a_name_without_an_exact_key_is_refused(s3: EmbeddedS3) -> None:
+    class Doubling(VerifiedUploadsMixin, S3Storage):
+        def _save(self, name: str, content: Any) -> str:
+            return super()._save(name, content).replace("/", "//")
+
+    with pytest.raises(UploadNotVerified) as caught:
+        storage_at(s3.url, Doubling).save("a/b.txt", ContentFile(b"ahoy"))
+
+    assert caught.value.reason == "name_rewritten"
 
 
 def test_storage__where_no_checksum_can_be_compared_it_says_so(
