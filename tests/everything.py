@@ -86,7 +86,8 @@ def _local_server() -> str:
 def live_lanes() -> tuple[list[Lane], str]:
     if not ceph.install():
         return [], f"live lane left out: {ceph.available()[1]}"
-    return [Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])], ""
+    story = Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])
+    return [story, Lane("live uploads (Ceph RGW)", [*PYTEST, "tests/live/test_uploads.py"])], ""
 
 
 def run(lane: Lane) -> Ended:

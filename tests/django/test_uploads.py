@@ -25,8 +25,8 @@ from imagesync.uploads import unverified
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
 from tests.django.helpers import audited, make_images, verdicts
+from tests.storage.spoiling import Passing, Proxy, Stream, methods, png, proxy_of
 from tests.testapp.models import Portrait, Scan
-from tests.uploads.helpers import Passing, Proxy, Stream, methods, png, proxy_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

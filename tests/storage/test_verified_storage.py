@@ -16,12 +16,13 @@ from storages.backends.s3 import S3ManifestStaticStorage, S3Storage
 
 from imagesync.exceptions import UploadNotVerified
 from imagesync.storage.saving import receipts
+from imagesync.storage.sending import measure
 from imagesync.storage.uploaded import Receipt
 from imagesync.storage.verified import VerifiedS3Storage, VerifiedUploadsMixin
 from imagesync.uploads import unverified
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.uploads.helpers import MIB, SMALL_PARTS, Stream, methods, storage_at
+from tests.storage.spoiling import MIB, SMALL_PARTS, Stream, methods, storage_at
 
 # S3 tells a HEAD with versions and parts the same way, so ten megabytes stand for ten gigabytes
 LARGE = bytes(range(256)) * (4 * 11 * 1024) + b"and a bit"
@@ -139,6 +140,41 @@ def test_storage__a_storage_of_ones_own_may_change_the_content(s3: EmbeddedS3) -
 
     assert receipt.etag == hashlib.md5(b"AHOY!").hexdigest()
     assert receipt.outcome == "content"
+
+
+@pytest.mark.parametrize("body", [b"bytes", bytearray(b"bytes")], ids=["bytes", "bytearray"])
+def test_storage__that_sends_a_body_by_itself_is_compared(s3: EmbeddedS3, body: Any) -> None:
+    class ByItself(VerifiedUploadsMixin, S3Storage):
+        def _save(self, name: str, content: Any) -> str:
+            self.bucket.Object(name).put(Body=body)
+            return name
+
+    _stored, receipt = save(storage_at(s3.url, ByItself), "a.txt", ContentFile(b"ahoy"))
+
+    assert (receipt.outcome, receipt.size_bytes) == ("content", 5)
+
+
+@pytest.mark.parametrize("hashing", [True, False])
+def test_measure__leaves_a_body_where_it_stood(hashing: bool) -> None:
+    body = io.BytesIO(b"head and tail")
+    body.seek(9)
+
+    piece = measure(body, algorithm="", hashing=hashing)
+
+    assert piece.size_bytes == 4
+    assert body.read() == b"tail"
+    assert piece.digests.get("md5", b"").hex() == (hashlib.md5(b"tail").hexdigest() if hashing else "")
+
+
+def test_measure__never_reads_a_stream() -> None:
+    stream = Stream(b"once")
+
+    assert measure(stream, algorithm="", hashing=True).size_bytes is None
+    assert stream.read() == b"once"
+
+
+def test_measure__takes_a_text_as_the_client_sends_it() -> None:
+    assert measure("h\u00e9", algorithm="", hashing=True).size_bytes == 3
 
 
 @pytest.mark.parametrize("how", ["content", "size"])

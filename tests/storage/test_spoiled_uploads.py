@@ -15,7 +15,7 @@ from django.test import override_settings
 from imagesync.exceptions import ImageSyncError, UploadNotVerified
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.uploads.helpers import MIB, SMALL_PARTS, Passing, Proxy, Stream, proxy_of, storage_at
+from tests.storage.spoiling import MIB, SMALL_PARTS, Passing, Proxy, Stream, proxy_of, storage_at
 
 LARGE = b"0123456789abcdef" * (11 * MIB // 16)
 
