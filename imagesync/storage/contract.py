@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -62,6 +63,41 @@ class ListingAnswer:
     """The parsed page of a 200, keys decoded; None for any other answer."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a key, or a delete marker that stands for one."""
+
+    id: str
+    """``null`` for what was stored while versioning was off or suspended; empty when the server told none."""
+    is_delete_marker: bool
+    is_latest: bool
+    last_modified: datetime | None
+    size_bytes: int | None
+    """None for a delete marker."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "is_delete_marker": self.is_delete_marker,
+            "is_latest": self.is_latest,
+            "last_modified": self.last_modified.isoformat() if self.last_modified else None,
+            "size_bytes": self.size_bytes,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyVersions:
+    """What one ListObjectVersions answer says about one key."""
+
+    told: str
+    """``found``, ``none``, ``denied``, ``not_offered`` or ``failed``."""
+    evidence: Evidence
+    entries: tuple[Version, ...] = ()
+    """Newest first; at most ``MAX_VERSIONS`` (storage/versions.py)."""
+    more: bool = False
+    """Whether the key has more versions than were asked for."""
+
+
 class Store(Protocol):
     """One bucket as Django sees it through one storage."""
 
@@ -89,6 +125,10 @@ class Store(Protocol):
 
     def versions_of(self, key: str) -> str:
         """``none``, ``found``, ``denied``, ``not_offered`` or ``failed``: is there any version of this key?"""
+        ...
+
+    def list_versions(self, key: str) -> KeyVersions:
+        """The versions and delete markers of exactly this key, newest first, as far as one request tells."""
         ...
 
     def head_bucket(self) -> Evidence: ...

@@ -5,13 +5,14 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from imagesync.core.verdicts import Evidence
-from imagesync.storage.contract import ListingAnswer, StoreIdentity, fingerprint
+from imagesync.storage.contract import KeyVersions, ListingAnswer, StoreIdentity, Version, fingerprint
 from imagesync.storage.names import exact_key
-from imagesync.storage.versions import versions_refused
+from imagesync.storage.versions import MAX_VERSIONS, versions_refused
 
 ENDPOINT = "memory://"
 
@@ -52,6 +53,7 @@ class MemoryStore:
         self._objects: dict[str, _Object] = {}
         self._keys: list[str] = []
         self._hidden: set[str] = set()
+        self._versions: dict[str, list[Version]] = {}
         self._scripted: dict[tuple[str, str | None], Evidence] = {}
         self._requests: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -62,6 +64,7 @@ class MemoryStore:
                 bisect.insort(self._keys, key)
             self._objects[key] = _Object(size_bytes, etag, storage_class)
             self._hidden.discard(key)
+            self._add_version(key, size_bytes)
 
     def delete(self, key: str) -> None:
         """Remove an object; unless versioning is off, a delete marker then stands for the key."""
@@ -70,6 +73,27 @@ class MemoryStore:
                 self._keys.remove(key)
             if self._versioning in ("enabled", "suspended"):
                 self._hidden.add(key)
+                self._add_version(key, None)
+            else:
+                self._versions.pop(key, None)
+
+    def _add_version(self, key: str, size_bytes: int | None) -> None:
+        """Put a version (or, without a size, a delete marker) on top of a key's others.
+
+        Unless versioning is enabled its id is ``null``, and it takes the place of the one that had that id.
+        """
+        under = self._versions.get(key, [])
+        number = sum(len(versions) for versions in self._versions.values()) + 1
+        id = f"version-{number}" if self._versioning == "enabled" else "null"
+        newest = Version(
+            id=id,
+            is_delete_marker=size_bytes is None,
+            is_latest=True,
+            last_modified=datetime.now(UTC),
+            size_bytes=size_bytes,
+        )
+        kept = [replace(one, is_latest=False) for one in under if one.id != id]
+        self._versions[key] = [newest, *kept]
 
     def answer(self, operation: str, key: str | None, evidence: Evidence | None) -> None:
         """Script an answer; None takes it back."""
@@ -119,7 +143,20 @@ class MemoryStore:
         scripted = self._count("VERSIONS", "ListObjectVersions", key)
         if scripted is not None:
             return versions_refused(scripted)
-        return "found" if key in self._hidden or key in self._objects else "none"
+        return "found" if self._versions.get(key) else "none"
+
+    def list_versions(self, key: str) -> KeyVersions:
+        scripted = self._count("VERSIONS", "ListObjectVersions", key)
+        if scripted is not None:
+            return KeyVersions(told=versions_refused(scripted), evidence=scripted)
+        with self._lock:
+            kept = tuple(self._versions.get(key, ()))
+        return KeyVersions(
+            told="found" if kept else "none",
+            evidence=Evidence(operation="ListObjectVersions", status=200),
+            entries=kept[:MAX_VERSIONS],
+            more=len(kept) > MAX_VERSIONS,
+        )
 
     def head_bucket(self) -> Evidence:
         headers = {"x-amz-bucket-region": self.identity.region}

@@ -17,9 +17,16 @@ from imagesync.core.verdicts import Evidence
 from imagesync.storage.answers import evidence_of, evidence_of_error
 from imagesync.storage.client import ClientOptions, client_of, without_user
 from imagesync.storage.contents import cut_contents
-from imagesync.storage.contract import REGION_HEADER, ListingAnswer, Store, StoreIdentity, fingerprint
+from imagesync.storage.contract import (
+    REGION_HEADER,
+    KeyVersions,
+    ListingAnswer,
+    Store,
+    StoreIdentity,
+    fingerprint,
+)
 from imagesync.storage.names import exact_key, location_prefix
-from imagesync.storage.versions import versions_on, versions_refused
+from imagesync.storage.versions import MAX_VERSIONS, key_versions, versions_on, versions_refused
 
 __all__ = ["ClientOptions", "ListingAnswer", "S3Store", "Store", "StoreIdentity", "fingerprint", "is_s3"]
 
@@ -138,6 +145,10 @@ class S3Store:
         if page is None:
             return versions_refused(evidence)
         return versions_on(page, bucket=self._identity.bucket, key=key)
+
+    def list_versions(self, key: str) -> KeyVersions:
+        evidence, page = self._ask("VERSIONS", Prefix=key, MaxKeys=MAX_VERSIONS)
+        return key_versions(evidence, page, bucket=self._identity.bucket, key=key)
 
     def head_bucket(self) -> Evidence:
         evidence, _answer = self._ask("HEAD_BUCKET")

@@ -16,8 +16,9 @@ from imagesync.storage.memory import MemoryStore
 from imagesync.storage.preflight import preflight
 from imagesync.storage.probe import confirm, look
 from imagesync.storage.store import ClientOptions, S3Store, is_s3
+from imagesync.storage.versions import MAX_VERSIONS
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET, storages_at
+from tests.conftest import BUCKET, REGION, storages_at
 
 KEYS = [
     "media/a.jpg",
@@ -38,8 +39,8 @@ class Stocked:
             put(key)
 
 
-def in_memory() -> Iterator[Stocked]:
-    store = MemoryStore("test-bucket", prefix="media/")
+def in_memory(versioning: str = "off") -> Iterator[Stocked]:
+    store = MemoryStore("test-bucket", prefix="media/", versioning=versioning)
     yield Stocked(store, store.put, store.delete)
 
 
@@ -132,6 +133,67 @@ def test_store__versions_are_asked_where_versioning_is_not_off(stocked: Stocked)
     assert seen.verdict is Verdict.MISSING
     assert seen.evidence.versions == "none"
     assert stocked.store.requests["VERSIONS"] == 1
+
+
+@pytest.fixture(params=["memory", "s3"])
+def versioned(request: pytest.FixtureRequest) -> Iterator[Stocked]:
+    """The same keys where every version of them is kept."""
+    if request.param == "memory":
+        yield from in_memory("enabled")
+    else:
+        server = request.getfixturevalue("s3")
+        server.client(REGION).put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"}
+        )
+        yield from on_s3(server)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_store__lists_the_versions_of_one_key_newest_first(versioned: Stocked, key: str) -> None:
+    versioned.put(f"{key}.bak")
+    versioned.delete(key)
+
+    listed = versioned.store.list_versions(key)
+
+    assert (listed.told, listed.more, listed.evidence.status) == ("found", False, 200)
+    assert [(one.is_delete_marker, one.is_latest, one.size_bytes) for one in listed.entries] == [
+        (True, True, None),
+        (False, False, 1),
+    ]
+    assert all(one.id and one.last_modified for one in listed.entries)
+    assert listed.entries[0].id != listed.entries[1].id
+
+
+def test_store__lists_no_version_of_a_key_that_never_was(versioned: Stocked) -> None:
+    listed = versioned.store.list_versions("media/a.jp")
+
+    assert (listed.told, listed.entries, listed.more) == ("none", (), False)
+
+
+def test_store__without_versioning_an_object_is_its_own_only_version(stocked: Stocked) -> None:
+    listed = stocked.store.list_versions(KEYS[0])
+
+    assert [(one.id, one.is_latest) for one in listed.entries] == [("null", True)]
+    stocked.delete(KEYS[0])
+    assert stocked.store.list_versions(KEYS[0]).told == "none"
+
+
+def test_store__says_when_a_key_has_more_versions_than_one_request_tells(versioned: Stocked) -> None:
+    for _ in range(MAX_VERSIONS):
+        versioned.put(KEYS[0])
+
+    listed = versioned.store.list_versions(KEYS[0])
+
+    assert (len(listed.entries), listed.more) == (MAX_VERSIONS, True)
+
+
+def test_memory__versions_that_are_refused_are_told_so() -> None:
+    store = MemoryStore("b", versioning="enabled")
+    store.fail("ListObjectVersions", 403, "AccessDenied")
+
+    listed = store.list_versions("a")
+
+    assert (listed.told, listed.evidence.status, listed.entries) == ("denied", 403, ())
 
 
 def test_store__names_and_keys(stocked: Stocked) -> None:
