@@ -85,7 +85,7 @@ def _guesses(key: str, prefix: str) -> Iterator[tuple[Slip, str]]:
     yield from ((Slip.LOCATION, guess) for guess in _other_locations(key, prefix))
     yield from ((Slip.CASE, guess) for guess in _other_cases(key, prefix))
     for form in ("NFC", "NFD"):
-        yield Slip.UNICODE_FORM, unicodedata.normalize(form, key)  # type: ignore[arg-type]
+        yield Slip.UNICODE_FORM, unicodedata.normalize(form, key)
     yield Slip.PLUS_AND_SPACE, key.replace("+", " ")
     yield Slip.PLUS_AND_SPACE, key.replace(" ", "+")
     yield from ((Slip.QUOTED, guess) for guess in _quotings(key))
