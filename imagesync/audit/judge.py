@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from imagesync.core.classify import classify_there
+from imagesync.core.classify import classify_there, is_elsewhere
 from imagesync.core.compare import Matched, Unlisted, Unnamed, compare
 from imagesync.core.ranges import just_before
 from imagesync.core.verdicts import Evidence, Look, Reason, Verdict
@@ -153,8 +153,8 @@ class Judge:
 
     def _unless_written_elsewhere(self, record: Record, seen: Look) -> Look:
         """Absence here says nothing about a record that was last seen in another store."""
-        here = ("", self.store.identity.fingerprint, *self.scope.adopt)
-        if record.store in here or seen.verdict not in (Verdict.MISSING, Verdict.RECOVERABLE):
+        here = (self.store.identity.fingerprint, *self.scope.adopt)
+        if not is_elsewhere(seen.verdict, last_seen_in=record.store, here=here):
             return seen
         return Look(
             key=seen.key, verdict=Verdict.UNKNOWN, reason=Reason.WRITTEN_ELSEWHERE, evidence=seen.evidence

@@ -7,6 +7,8 @@ reference; what servers really send is in docs/how-it-decides.md. Anything that 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from imagesync.core.verdicts import Evidence, Expected, Reason, Verdict
 
 Judged = tuple[Verdict, str]
@@ -103,6 +105,16 @@ def classify_there(answer: Evidence, expected: Expected | None = None) -> Judged
         if expected.etag and answer.etag and expected.etag != answer.etag:
             return Verdict.MISMATCHED, Reason.ETAG_DIFFERS
     return Verdict.PRESENT, ""
+
+
+def is_elsewhere(verdict: Verdict, *, last_seen_in: str, here: Collection[str]) -> bool:
+    """Whether an absence says nothing about a record, since it was last seen in another store.
+
+    Stores by fingerprint; ``last_seen_in`` is empty when the record does not remember.
+    """
+    return (
+        bool(last_seen_in) and last_seen_in not in here and verdict in (Verdict.MISSING, Verdict.RECOVERABLE)
+    )
 
 
 def hides_versions(answer: Evidence) -> bool:

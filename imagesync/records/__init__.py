@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imagesync.records.failed_reads import report_failed_read
 from imagesync.records.pages import prefetch_verdicts
-from imagesync.records.scope import Scope, parse_scope
+from imagesync.records.scope import Scope, checked_key, parse_scope
 from imagesync.records.stream import Record, count_records, ordered_records
 from imagesync.records.targets import Source, Target, find_sources, record_label, store_options
 
@@ -13,6 +13,7 @@ __all__ = [
     "Scope",
     "Source",
     "Target",
+    "checked_key",
     "count_records",
     "find_sources",
     "ordered_records",

@@ -79,15 +79,16 @@ def parse_scope(
         raise InvalidRequest(f"--sample {sample}: write a number from 1 to {MAX_SAMPLE:,}.")
     return Scope(
         fields=tuple(sorted(set(fields))),
-        prefix=_checked_key(prefix, "--prefix") if prefix else "",
-        keys=tuple(sorted({_checked_key(key, "--key") for key in keys})),
+        prefix=checked_key(prefix, "--prefix") if prefix else "",
+        keys=tuple(sorted({checked_key(key, "--key") for key in keys})),
         ids=tuple(sorted({_parse_id(one) for one in ids})),
         sample=sample,
         adopt=tuple(sorted({_checked_fingerprint(one) for one in adopt})),
     )
 
 
-def _checked_key(key: str, option: str) -> str:
+def checked_key(key: str, option: str) -> str:
+    """``key`` as it is, when S3 could hold it; ``option`` is where it was typed. Raises InvalidRequest."""
     if "\0" in key:
         raise InvalidRequest(
             f"{option}: a key with a NUL character cannot be stored in a database or sent to S3."

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from imagesync.reports.escaping import cell, markdown, plain_markdown, printable
 from imagesync.reports.failed_reads import failed_read_lines
+from imagesync.reports.lines import evidence_line, requests_line, where_line
 
 Document = Mapping[str, Any]
 Rows = Iterable[Document]
@@ -96,14 +97,14 @@ def _text(out: TextIO, reports: Sequence[Report], limit: int | None) -> None:
 
 def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterator[str]:
     store, counts = document["store"], document["counts"]
-    yield f"Audit {document['audit']} of {_where(store)}: {document['trust'] or 'not finished'}"
+    yield f"Audit {document['audit']} of {where_line(store)}: {document['trust'] or 'not finished'}"
     for reason in document["reasons"]:
         yield f"  {reason['id']}: {printable(reason['fact'])}"
         yield f"    -> {printable(reason['hint'])}"
     if not counts.get("records"):
         yield "  No record was judged." if document["reasons"] else "  No record names an object here."
         return
-    yield f"  {counts['records']:,} records, {_requests(document)}"
+    yield f"  {counts['records']:,} records, {requests_line(document)}"
     for verdict, promise in PROMISES.items():
         if counts.get(verdict):
             share = 100 * counts[verdict] / counts["records"]
@@ -131,7 +132,7 @@ def _markdown_lines(document: Document, findings: Rows) -> Iterator[str]:
     yield ""
     yield f"- **Store:** {markdown(store['bucket'])}, region {markdown(store['region'])}, endpoint {markdown(store['endpoint'])}"
     yield f"- **When:** {document['started_at']} to {document['finished_at']}"
-    yield f"- **How:** {document['strategy']} ({document['strategy_reason']}); {_requests(document)}"
+    yield f"- **How:** {document['strategy']} ({document['strategy_reason']}); {requests_line(document)}"
     yield f"- **Trust:** {document['trust']}"
     for reason in document["reasons"]:
         yield f"  - `{reason['id']}`: {plain_markdown(reason['fact'])} {plain_markdown(reason['hint'])}"
@@ -196,31 +197,9 @@ def _cleanup_summary(cleanup: Sequence[Document] | None) -> Iterator[str]:
 
 
 def _because(finding: Document, *, brief: bool = False) -> str:
-    """The evidence in one line: what was asked, what came back."""
-    evidence = finding["evidence"]
-    reason = f"{finding['reason']}: " if finding.get("reason") else ""
-    if not evidence.get("operation"):
-        return f"{reason}nobody asked S3".strip()
-    status = evidence.get("status")
-    answer = f"HTTP {status}" if status else "no answer"
-    line = f"{reason}{evidence['operation']} -> {answer} {evidence.get('code', '')}".rstrip()
-    if evidence.get("versions"):
-        line += f", versions: {evidence['versions']}"
-    if not brief and evidence.get("request_id"):
-        line += f", request {evidence['request_id']}"
-    if not brief and evidence.get("at"):
-        line += f", {evidence['at'][:19]}Z"
-    return printable(line)
-
-
-def _where(store: Document) -> str:
-    region = f" ({store['region']})" if store["region"] else ""
-    return printable(f"s3://{store['bucket']}/{store['prefix']}{region}")
-
-
-def _requests(document: Document) -> str:
-    made = ", ".join(f"{number:,} {kind}" for kind, number in sorted(document["requests"].items()) if number)
-    return f"requests: {made or 'none'}"
+    """The reason and the evidence in one line."""
+    reason = f"{printable(finding['reason'])}: " if finding.get("reason") else ""
+    return f"{reason}{evidence_line(finding['evidence'], brief=brief)}"
 
 
 def _first(rows: Rows, limit: int | None) -> tuple[list[Document], int]:

@@ -64,7 +64,7 @@ def listed(
         bucket, after, token, empty_pages = store.identity.bucket, start_after, "", 0
         answer: Future[ListingAnswer] | None = ask(token)
         while answer is not None:
-            page = _page_of(_awaited(answer, heartbeat))
+            page = page_of(_awaited(answer, heartbeat))
             objects, next_token = validate_page(
                 page, Asked(bucket=bucket, prefix=prefix, after=after, token=token)
             )
@@ -104,7 +104,8 @@ def _awaited(answer: Future[ListingAnswer], heartbeat: Callable[[], None]) -> Li
             heartbeat()
 
 
-def _page_of(answer: ListingAnswer) -> Mapping[str, Any]:
+def page_of(answer: ListingAnswer) -> Mapping[str, Any]:
+    """The page of a listing answer. Raises ListingBroken when there is none."""
     if answer.page is None or answer.evidence.status != 200:
         evidence = answer.evidence
         status = f"HTTP {evidence.status}" if evidence.status else "no answer"

@@ -34,6 +34,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["--no-input", "--max-ratio", "1"],
     ],
     "restore_purged": [["--dry-run", "--format", "json"], ["--no-input"]],
+    "debug_s3_image": [["there.jpg"], ["gone.jpg"], ["there.jpg", "--format", "json"]],
     "imagesync_schedule": [["--check", "daily"], ["--list"]],
 }
 

@@ -20,7 +20,7 @@ from imagesync.templatetags.imagesync import register
 from tests.docs.generated import with_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ["check_s3_images", "purge_orphans", "restore_purged", "imagesync_schedule"]
+COMMANDS = ["check_s3_images", "purge_orphans", "restore_purged", "debug_s3_image", "imagesync_schedule"]
 DJANGO_OPTIONS = {
     "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
 }  # fmt: skip

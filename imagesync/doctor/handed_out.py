@@ -1,0 +1,48 @@
+"""The URL that the site hands out for an image, asked for as a browser asks. The URL itself is never kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from imagesync.conf import app_settings
+from imagesync.core.site_url import SiteUrl
+from imagesync.records import Record, Source
+from imagesync.storage.browser import browse
+from imagesync.storage.contract import clean_code
+
+
+def browse_site_url(source: Source, key: str, records: Sequence[Record]) -> SiteUrl | None:
+    """What a browser gets from ``storage.url(name)`` of the first record's field, or else of the store's first field.
+
+    None when the storage has no name for the key. Anything that goes wrong is an outcome.
+    """
+    if records and not records[0].readable:
+        return None
+    name = records[0].name if records else source.store.name_for(key)
+    if name is None:
+        return None
+    target = records[0].target if records else source.targets[0]
+    return _browsed(target.field.storage, name)
+
+
+def _browsed(storage: Any, name: str) -> SiteUrl:
+    settings = app_settings()
+    try:
+        url = storage.url(name)
+    except Exception as error:  # noqa: BLE001 - whatever a storage raises here, a page of the site raises too
+        return SiteUrl(error=clean_code(type(error).__name__))
+    try:
+        browsed = browse(url, timeout=settings.connect_timeout + settings.read_timeout)
+    except ValueError:
+        return SiteUrl(error="InvalidURL")
+    return SiteUrl(
+        host=browsed.address.host,
+        scheme=browsed.address.scheme,
+        signature=browsed.address.signature,
+        region=browsed.address.region,
+        status=browsed.status,
+        code=browsed.code,
+        redirected_to=browsed.redirected_to,
+        content_type=browsed.content_type,
+    )

@@ -1,0 +1,36 @@
+"""Single lines that several reports have: what was asked and answered, of which store, with how many requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imagesync.reports.escaping import printable
+
+Document = Mapping[str, Any]
+
+
+def evidence_line(evidence: Document, *, brief: bool = False) -> str:
+    """The evidence in one line: what was asked, what came back."""
+    if not evidence.get("operation"):
+        return "nobody asked S3"
+    status = evidence.get("status")
+    answer = f"HTTP {status}" if status else "no answer"
+    line = f"{evidence['operation']} -> {answer} {evidence.get('code', '')}".rstrip()
+    if evidence.get("versions"):
+        line += f", versions: {evidence['versions']}"
+    if not brief and evidence.get("request_id"):
+        line += f", request {evidence['request_id']}"
+    if not brief and evidence.get("at"):
+        line += f", {evidence['at'][:19]}Z"
+    return printable(line)
+
+
+def where_line(store: Document) -> str:
+    region = f" ({store['region']})" if store["region"] else ""
+    return printable(f"s3://{store['bucket']}/{store['prefix']}{region}")
+
+
+def requests_line(document: Document) -> str:
+    made = ", ".join(f"{number:,} {kind}" for kind, number in sorted(document["requests"].items()) if number)
+    return f"requests: {made or 'none'}"
