@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from imagesync.core.classify import classify_get, is_elsewhere
 from imagesync.core.conclusion import Conclusion, Facts, Found, Hidden, conclude
 from imagesync.core.diagnosis import Place
+from imagesync.core.shell import shell_word
 from imagesync.core.site_url import SiteUrl
 from imagesync.core.verdicts import Look, Reason, Verdict
 from imagesync.doctor.handed_out import browse_site_url
@@ -16,7 +17,7 @@ from imagesync.doctor.questions import THERE, Near, Seen, Subject, ask
 from imagesync.exceptions import NothingMatches
 from imagesync.models import Finding, Tombstone
 from imagesync.records import Record, Scope, Source, ordered_records
-from imagesync.records.findings import history_of, purged_with
+from imagesync.records.findings import history_of, purge_of, purged_with
 from imagesync.storage.contract import REGION_HEADER, KeyVersions, Store
 
 MAX_HISTORY = 50
@@ -75,9 +76,15 @@ def debug_record(scope: Scope, sources: list[Source]) -> list[ImageReport]:
         for record in list(ordered_records(source, scope))
     ]
     if not reports:
-        named = ", ".join(f"{model}:{pk}" for model, pk in scope.ids)
-        raise NothingMatches(f"There is no record {named} with a file on S3: there is nothing to look at.")
+        raise NothingMatches(" ".join(_nothing_named(model, pk) for model, pk in scope.ids))
     return reports
+
+
+def _nothing_named(model: str, pk: str) -> str:
+    purge, record = purge_of(model, pk), shell_word(f"{model}:{pk}", "RECORD")
+    if purge is None:
+        return f"There is no record {record} with a file on S3: there is nothing to look at."
+    return f"The record {record} was purged: manage.py restore_purged {purge} --id {record} puts it back."
 
 
 def _report_of_key(key: str, source: Source) -> ImageReport:

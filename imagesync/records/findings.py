@@ -87,3 +87,15 @@ def purged_with(key: str, *, fingerprint: str) -> QuerySet[Tombstone]:
         .select_related("content_type")
         .order_by("-pk")
     )
+
+
+def purge_of(model_label: str, pk: str) -> int | None:
+    """The purge that took a record and was not undone for it, if any: the latest."""
+    app_label, model_name = model_label.split(".")
+    taken = Tombstone.objects.filter(
+        content_type__app_label=app_label,
+        content_type__model=model_name.lower(),
+        object_pk=pk,
+        restored_at=None,
+    )
+    return taken.order_by("-pk").values_list("purge_id", flat=True).first()

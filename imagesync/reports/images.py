@@ -59,7 +59,7 @@ def _answers(document: Document) -> Iterator[str]:
         if evidence is None:
             yield f"  {label:<12}not asked"
             continue
-        size = f", {evidence['size_bytes']:,} bytes" if "size_bytes" in evidence else ""
+        size = f", {_size(evidence['size_bytes'])}" if "size_bytes" in evidence else ""
         stored = f", class {evidence['storage_class']}" if "storage_class" in evidence else ""
         marker = ", a delete marker" if _is_marked(evidence) else ""
         yield f"  {label:<12}{evidence_line(evidence)}{size}{printable(stored)}{marker}"
@@ -169,4 +169,6 @@ def _audit(number: int | None) -> str:
 
 
 def _size(size_bytes: int | None) -> str:
-    return "size not told" if size_bytes is None else f"{size_bytes:,} bytes"
+    if size_bytes is None:
+        return "size not told"
+    return "1 byte" if size_bytes == 1 else f"{size_bytes:,} bytes"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.files.storage import Storage
+from django.core.files.storage import Storage, storages
+from django.db import connection
 from django.test import override_settings
 
 from imagesync.models import Image, Purge
@@ -297,6 +298,78 @@ def test_debug__a_purged_record_whose_object_is_back_can_be_restored(s3: Embedde
     assert (code, document["conclusion"]["id"]) == (3, "record_purged")
     assert f"restore_purged {purge.pk} --id imagesync.Image:{lost.pk}" in document["conclusion"]["sentence"]
     assert [one["purge"] for one in document["purged"]] == [purge.pk]
+    told = run("debug_s3_image", "--id", str(lost.pk))
+    assert (told[0], told[1]) == (1, "")
+    assert f"restore_purged {purge.pk} --id imagesync.Image:{lost.pk}" in told[2]
+    assert run("restore_purged", "--no-input", "--id", f"imagesync.Image:{lost.pk}")[0] == 0
+    assert debug("images/a.jpg")[1]["purged"] == []
+
+
+def test_debug__a_name_that_is_no_text_is_told_and_not_asked_for(s3: EmbeddedS3) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL refuses such text when it is written")
+    (image,) = make_images("images/a.jpg")
+    with connection.cursor() as cursor:
+        name = b"images/\xff.jpg"
+        cursor.execute("UPDATE imagesync_image SET file = CAST(%s AS TEXT) WHERE id = %s", [name, image.pk])
+
+    code, document = debug("--id", str(image.pk))
+
+    assert (code, document["verdict"], document["reason"]) == (3, "unknown", "unsendable_key")
+    assert (document["get"], document["head"], document["near_misses"]) == (None, None, [])
+
+
+# -- several stores ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second_bucket(s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of another storage, where the photos of products are kept."""
+    s3.create_bucket("second", REGION)
+    both = storages_at(s3.url)
+    default = both["default"]
+    both["second"] = {**default, "OPTIONS": {**default["OPTIONS"], "bucket_name": "second"}}  # type: ignore[index,dict-item]
+    with override_settings(STORAGES=both):
+        forget_default_storage()
+        monkeypatch.setattr(Product._meta.get_field("photo"), "storage", storages["second"])
+        yield "second"
+
+
+def test_debug__a_key_that_two_stores_hold_is_two_images(s3: EmbeddedS3, second_bucket: str) -> None:
+    make_images("a.jpg")
+    Product.objects.create(name="p", photo="a.jpg")
+    s3.put(BUCKET, "a.jpg")
+
+    code, document = debug("a.jpg")
+
+    assert (code, document["schema"]) == (3, "imagesync.images/1")
+    assert {one["store"]["alias"]: one["verdict"] for one in document["images"]} == {
+        "default": "present",
+        "second": "missing",
+    }
+    assert {
+        one["store"]["alias"]: [record["field"] for record in one["records"]] for one in document["images"]
+    } == {
+        "default": ["file"],
+        "second": ["photo"],
+    }
+
+
+def test_debug__a_store_that_has_nothing_to_do_with_the_key_is_left_out(
+    s3: EmbeddedS3, second_bucket: str
+) -> None:
+    make_images("a.jpg")
+    s3.put(BUCKET, "a.jpg")
+
+    code, document = debug("a.jpg")
+    asked = debug("a.jpg", "--storage", "second")
+
+    assert (code, document["store"]["alias"]) == (0, "default")
+    assert (asked[0], asked[1]["store"]["alias"], asked[1]["conclusion"]["id"]) == (
+        3,
+        "second",
+        "missing_unnamed",
+    )
 
 
 # -- what a browser gets -----------------------------------------------------------------------------------
