@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from imagesync.audit import carry_out, open_audit
 from imagesync.core.verdicts import Verdict
-from imagesync.exceptions import ImageSyncError, PurgeRefused
+from imagesync.exceptions import ImageSyncError, PurgeRefused, UploadNotVerified
 from imagesync.models import Image, Purge
 from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
@@ -85,6 +85,14 @@ class ImageAdmin(admin.ModelAdmin):
     def get_urls(self) -> list[Any]:
         confirm = self.admin_site.admin_view(self.confirm_purge)
         return [path("purge/<int:purge_id>/", confirm, name="imagesync_image_purge"), *super().get_urls()]
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """An upload that could not be verified is told on the form; nothing of it was written."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except UploadNotVerified as problem:
+            self.message_user(request, str(problem), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
 
     def has_check_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("imagesync.check_image")

@@ -309,17 +309,21 @@ def test_record__on_disk_nobody_looks(tmp_path: Any) -> None:
     forget_default_storage()
 
 
-def test_form__hands_the_error_to_the_view_and_writes_nothing(spoiling: Proxy, admin_user: Any) -> None:
+def test_admin__tells_an_upload_that_is_not_verified_and_writes_nothing(
+    spoiling: Proxy, admin_user: Any
+) -> None:
     client = Client()
     client.force_login(admin_user)
     picture = SimpleUploadedFile("new.png", png(), "image/png")
 
-    with pytest.raises(UploadNotVerified):
-        client.post(
-            "/admin/imagesync/image/add/",
-            {"file": picture, "created_at_0": "2026-01-01", "created_at_1": "12:00:00"},
-        )
+    page = client.post(
+        "/admin/imagesync/image/add/",
+        {"file": picture, "created_at_0": "2026-01-01", "created_at_1": "12:00:00"},
+        follow=True,
+    )
 
+    assert page.status_code == 200
+    assert "Upload the file again" in page.content.decode()
     assert Image.objects.count() == 0
 
 
