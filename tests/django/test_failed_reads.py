@@ -445,6 +445,25 @@ def test_audit__where_everything_is_gone_ends_no_report(memory_source: MakeSourc
     assert FailedRead.objects.count() == 1
 
 
+def test_audit__of_another_store_than_the_last_one_ends_no_report(memory_source: MakeSource) -> None:
+    first, source = memory_source()
+    product = Product.objects.create(name="chair", photo="chair.jpg")
+    other = Product.objects.create(name="table", photo="table.jpg")
+    for key in ("chair.jpg", "table.jpg"):
+        first.put(key)
+    audited(source)
+    second, source = memory_source(bucket="another")
+    second.put("chair.jpg")
+    for one in (product, other):
+        report_failed_read(one, "photo")
+
+    audit = audited(source)
+
+    assert "store_changed" in {reason["id"] for reason in audit.reasons}
+    assert found(audit) == {"chair.jpg": "present", "table.jpg": "missing"}
+    assert FailedRead.objects.count() == 2
+
+
 def test_audit__absence_of_a_record_of_another_store_stays_unknown(memory_source: MakeSource) -> None:
     store, source = memory_source()
     elsewhere, _there = make_images("elsewhere.jpg", "there.jpg")
