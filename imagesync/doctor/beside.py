@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imagesync.core.ranges import just_before
 from imagesync.exceptions import ListingBroken
+from imagesync.storage.contents import ListedObject
 from imagesync.storage.contract import Store
-from imagesync.storage.listing import Asked, ListedObject, page_of, validate_page
+from imagesync.storage.listing import Asked, page_of, validate_page
 
 PAGE_SIZE = 1000
 SHOWN_EACH_SIDE = 5
@@ -56,7 +58,7 @@ def look_beside(store: Store, key: str) -> Beside:
     return Beside(directory=directory, seen=(*first, *beyond), reaches_key=reaches)
 
 
-def _page(store: Store, directory: str, *, after: str) -> tuple[list[ListedObject], bool]:
+def _page(store: Store, directory: str, *, after: str) -> tuple[Sequence[ListedObject], bool]:
     answer = store.list_page(prefix=directory, start_after=after, max_keys=PAGE_SIZE)
     asked = Asked(bucket=store.identity.bucket, prefix=directory, after=after)
     objects, token = validate_page(page_of(answer), asked)

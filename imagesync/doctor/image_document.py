@@ -10,8 +10,8 @@ from imagesync.doctor.beside import Beside
 from imagesync.doctor.image import ImageReport, Naming
 from imagesync.doctor.questions import Near
 from imagesync.models import Finding, Tombstone
+from imagesync.storage.contents import ListedObject
 from imagesync.storage.contract import KeyVersions
-from imagesync.storage.listing import ListedObject
 from imagesync.storage.preflight import Preflight
 
 SCHEMA = "imagesync.image/1"
