@@ -291,7 +291,7 @@ _BY_VERDICT = {
 def _some(records: Sequence[str]) -> str:
     if not records:
         return "the record"
-    return records[0] if len(records) == 1 else f"{records[0]} (and {len(records) - 1} more)"
+    return records[0] if len(records) == 1 else f"{records[0]} (and {len(records) - 1:,} more)"
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from imagesync.core.diagnosis import DEFAULT_REGION, Place
 
+_OTHER_NAMES = {"": DEFAULT_REGION, "aws-global": DEFAULT_REGION, "EU": "eu-west-1"}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REFUSALS = (400, 403)
 
@@ -84,7 +85,7 @@ def url_fault(url: SiteUrl, place: Place, *, bucket_region: str = "") -> UrlFaul
             f"check custom_domain and endpoint_url in {options}: visitors must reach that host",
         )
     if url.status in _REDIRECTS:
-        return _redirected(url, place)
+        return _redirected(url, bucket_region or place.region or DEFAULT_REGION)
     return _signature_fault(url, place, options, bucket_region) or _refused(url, options)
 
 
@@ -98,11 +99,11 @@ def _loaded_fault(url: SiteUrl) -> UrlFault | None:
     )
 
 
-def _redirected(url: SiteUrl, place: Place) -> UrlFault:
+def _redirected(url: SiteUrl, region: str) -> UrlFault:
     elsewhere = url.redirected_to or "a place that it does not name"
     if url.host.endswith(".amazonaws.com"):
         step = (
-            f'set AWS_S3_REGION_NAME = "{place.region}" and AWS_S3_ADDRESSING_STYLE = "virtual", so that URLs name '
+            f'set AWS_S3_REGION_NAME = "{region}" and AWS_S3_ADDRESSING_STYLE = "virtual", so that URLs name '
             "the bucket's regional host, which their signature covers"
         )
     else:
@@ -179,4 +180,4 @@ def _refused(url: SiteUrl, options: str) -> UrlFault:
 
 
 def _is_same_region(one: str, other: str) -> bool:
-    return (one or DEFAULT_REGION) == (other or DEFAULT_REGION)
+    return _OTHER_NAMES.get(one, one) == _OTHER_NAMES.get(other, other)

@@ -15,9 +15,9 @@ from imagesync.core.verdicts import Look, Reason, Verdict
 from imagesync.doctor.handed_out import browse_site_url
 from imagesync.doctor.questions import THERE, Near, Seen, Subject, ask
 from imagesync.exceptions import NothingMatches
-from imagesync.models import Finding, Tombstone
+from imagesync.models import FailedRead, Finding, Tombstone
 from imagesync.records import Record, Scope, Source, ordered_records
-from imagesync.records.findings import history_of, purge_of, purged_with
+from imagesync.records.history import failed_reads_of, history_of, purge_of, purged_with
 from imagesync.storage.contract import REGION_HEADER, KeyVersions, Store
 
 MAX_HISTORY = 50
@@ -50,6 +50,7 @@ class ImageReport:
     naming: tuple[Naming, ...]
     history: tuple[Finding, ...]
     """The latest first."""
+    failed_reads: tuple[FailedRead, ...]
     purged: tuple[Tombstone, ...]
     verdict: Verdict
     reason: str
@@ -169,6 +170,7 @@ def _report(
         url=url,
         naming=naming,
         history=tuple(history_of(key, records, fingerprint=fingerprint)[:MAX_HISTORY]),
+        failed_reads=tuple(failed_reads_of(records)[:MAX_HISTORY]),
         purged=purged,
         verdict=verdict,
         reason=str(reason),

@@ -9,7 +9,7 @@ from imagesync.core.nearmiss import SENTENCES
 from imagesync.doctor.beside import Beside
 from imagesync.doctor.image import ImageReport, Naming
 from imagesync.doctor.questions import Near
-from imagesync.models import Finding, Tombstone
+from imagesync.models import FailedRead, Finding, Tombstone
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.contract import KeyVersions
 from imagesync.storage.preflight import Preflight
@@ -36,6 +36,7 @@ def image_document(report: ImageReport) -> dict[str, Any]:
         "url": report.url.to_dict() if report.url else None,
         "records": [_naming(one) for one in report.naming],
         "history": [_finding(one) for one in report.history],
+        "failed_reads": [_failed_read(one) for one in report.failed_reads],
         "purged": [_tombstone(one) for one in report.purged],
         "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **seen.requests},
     }
@@ -121,6 +122,18 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "closed_at": _instant(finding.closed_at),
         "closed_by": finding.closed_by_id,
         "evidence": finding.last_evidence,
+    }
+
+
+def _failed_read(failed: FailedRead) -> dict[str, Any]:
+    return {
+        "record": failed.record_label,
+        "field": failed.field,
+        "key": failed.key,
+        "code": failed.code,
+        "times": failed.times,
+        "first_at": _instant(failed.first_at),
+        "last_at": _instant(failed.last_at),
     }
 
 

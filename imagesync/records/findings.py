@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from imagesync.core.ranges import prefix_end
 from imagesync.core.verdicts import NOT_KNOWN
-from imagesync.models import Audit, Finding, Tombstone
+from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
-from imagesync.records.stream import Record, byte_ordered
+from imagesync.records.stream import byte_ordered
 
 FAILED_LOOKS = tuple(sorted(NOT_KNOWN))
 
@@ -64,38 +62,3 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
             )
         findings = findings.filter(wanted)
     return findings
-
-
-def history_of(key: str, records: Iterable[Record], *, fingerprint: str) -> QuerySet[Finding]:
-    """Every settled finding of a key in one store, and of these records in any store, the latest first."""
-    wanted = Q(fingerprint=fingerprint, key=key)
-    for record in records:
-        model, field = record.target.model, record.target.field.name
-        content_type = ContentType.objects.get_for_model(model, for_concrete_model=False)
-        wanted |= Q(content_type=content_type, object_pk=str(record.pk), field=field)
-    return (
-        Finding.objects.filter(wanted, settled=True)
-        .select_related("content_type")
-        .order_by("-opened_at", "-pk")
-    )
-
-
-def purged_with(key: str, *, fingerprint: str) -> QuerySet[Tombstone]:
-    """The tombstones of records that named a key of this store and were not put back, the latest first."""
-    return (
-        Tombstone.objects.filter(key=key, purge__fingerprint=fingerprint, restored_at=None)
-        .select_related("content_type")
-        .order_by("-pk")
-    )
-
-
-def purge_of(model_label: str, pk: str) -> int | None:
-    """The purge that took a record and was not undone for it, if any: the latest."""
-    app_label, model_name = model_label.split(".")
-    taken = Tombstone.objects.filter(
-        content_type__app_label=app_label,
-        content_type__model=model_name.lower(),
-        object_pk=pk,
-        restored_at=None,
-    )
-    return taken.order_by("-pk").values_list("purge_id", flat=True).first()

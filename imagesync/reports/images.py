@@ -12,6 +12,7 @@ from imagesync.reports.lines import evidence_line, requests_line, where_line
 IMAGE_FORMATS = ("text", "json")
 MOST_VERSIONS = 10
 MOST_HISTORY = 10
+MOST_RECORDS = 20
 
 Document = Mapping[str, Any]
 
@@ -136,7 +137,7 @@ def _url(url: Document | None) -> Iterator[str]:
 
 def _records(document: Document) -> Iterator[str]:
     label = "records"
-    for one in document["records"]:
+    for one in document["records"][:MOST_RECORDS]:
         marked = f", marked {one['remembers']['verdict']}" if one["remembers"]["verdict"] else ""
         reason = f" ({one['reason']})" if one["reason"] else ""
         told = f"{one['record']} {one['field']}: {one['verdict']}{reason}{marked}"
@@ -144,6 +145,13 @@ def _records(document: Document) -> Iterator[str]:
         label = ""
     if not document["records"]:
         yield "  records     none names this key"
+    if len(document["records"]) > MOST_RECORDS:
+        more = len(document["records"]) - MOST_RECORDS
+        yield f"              ... and {more:,} more; --format json names them all"
+    for one in document["failed_reads"]:
+        code = f" ({one['code']})" if one["code"] else ""
+        told = f"{one['record']} {one['field']}: reported since {one['first_at'][:19]}Z{code}, the last at {one['last_at'][:19]}Z"
+        yield f"  not read    {printable(told)}"
     for one in document["purged"]:
         told = f"{one['record']} {one['field']}, purge {one['purge']}, {one['purged_at'][:19]}Z"
         yield f"  purged      {printable(told)}"

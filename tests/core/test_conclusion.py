@@ -62,6 +62,8 @@ TABLE: list[tuple[dict[str, Any], str, Outcome, tuple[str, ...]]] = [
     (PRESENT | {"url": url(region="us-east-1", status=400, code="AuthorizationQueryParametersError"),
                 "bucket_region": "eu-north-1"}, "url_wrong_region", ATTENTION,
      ("signed for us-east-1 and a browser gets 400", 'AWS_S3_REGION_NAME = "eu-north-1"')),
+    (PRESENT | {"url": url(region="eu-west-1", status=403, code="AccessDenied"), "bucket_region": "EU"}, "url_denied",
+     ATTENTION, ()),
     (PRESENT | {"url": url(status=400, code="AuthorizationQueryParametersError")}, "url_wrong_region", ATTENTION,
      ("get-bucket-location --bucket b",)),
     (PRESENT | {"url": url(signature="v2", region="", status=400, code="InvalidRequest")}, "url_signature_v2",

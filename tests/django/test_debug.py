@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import override_settings
 
 from imagesync.models import Image, Purge
+from imagesync.records import report_failed_read
 from imagesync.storage.store import fingerprint
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, REGION, forget_default_storage, storages_at
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 KEYS = {
     "schema", "key", "record", "store", "verdict", "reason", "conclusion", "preflight", "head", "get", "versions",
-    "beside", "near_misses", "url", "records", "history", "purged", "requests",
+    "beside", "near_misses", "url", "records", "history", "failed_reads", "purged", "requests",
 }  # fmt: skip
 
 
@@ -303,6 +304,31 @@ def test_debug__a_purged_record_whose_object_is_back_can_be_restored(s3: Embedde
     assert f"restore_purged {purge.pk} --id imagesync.Image:{lost.pk}" in told[2]
     assert run("restore_purged", "--no-input", "--id", f"imagesync.Image:{lost.pk}")[0] == 0
     assert debug("images/a.jpg")[1]["purged"] == []
+
+
+def test_debug__what_a_view_could_not_read_is_told(s3: EmbeddedS3) -> None:
+    (image,) = make_images("images/a.jpg")
+    s3.put(BUCKET, "images/a.jpg")
+    report_failed_read(image, error=OSError("no"))
+
+    _code, document = debug("images/a.jpg")
+    text = run("debug_s3_image", "images/a.jpg")[1]
+
+    assert [(one["record"], one["code"]) for one in document["failed_reads"]] == [
+        (f"imagesync.Image:{image.pk}", "OSError")
+    ]
+    assert f"  not read    imagesync.Image:{image.pk} file: reported since " in text
+
+
+def test_debug__a_key_that_a_whole_table_names(s3: EmbeddedS3) -> None:
+    make_images(*["default.jpg"] * 1200)
+
+    code, document = debug("default.jpg")
+    text = run("debug_s3_image", "default.jpg")[1]
+
+    assert (code, len(document["records"])) == (3, 1200)
+    assert "(and 1,199 more)" in document["conclusion"]["sentence"]
+    assert "... and 1,180 more" in text
 
 
 def test_debug__a_name_that_is_no_text_is_told_and_not_asked_for(s3: EmbeddedS3) -> None:
