@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from imagesync import conf
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.site_advice import (
+    StorageSettings,
+    cleanup_installed,
+    client_config_ignored,
+    location_rewritten,
+    region_unset,
+    signature_v2_configured,
+)
+from imagesync.doctor.site import certain_redelivery, cleaned_up_and_overwritten, configured_storages
+from imagesync.storage.names import location_prefix
 
 TAG = "imagesync"
 
@@ -37,17 +48,51 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_cluster(**kwargs: Any) -> list[CheckMessage]:
     """imagesync.W001: ``Q_CLUSTER`` would deliver a running audit a second time."""
-    if not apps.is_installed("django_q"):
+    diagnosis = certain_redelivery()
+    return [] if diagnosis is None else [_warning("imagesync.W001", diagnosis)]
+
+
+@register(TAG)
+def check_region(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W002: no region, so botocore takes us-east-1 and an old signature for URLs."""
+    return _of_storages("imagesync.W002", region_unset)
+
+
+@register(TAG)
+def check_signature(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W003: URLs would be signed with Signature Version 2."""
+    return _of_storages("imagesync.W003", signature_v2_configured)
+
+
+@register(TAG)
+def check_client_config(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W004: a ``client_config`` silences settings that say something else."""
+    return _of_storages("imagesync.W004", client_config_ignored)
+
+
+@register(TAG)
+def check_location(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W005: no key can be told exactly under a location that django-storages rewrites."""
+    return _of_storages("imagesync.W005", _rewritten)
+
+
+@register(TAG)
+def check_cleanup(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W006: django-cleanup deletes objects that other records may name too."""
+    labels = cleaned_up_and_overwritten()
+    if not labels:
         return []
-    cluster = getattr(settings, "Q_CLUSTER", {})
-    timeout, retry = cluster.get("timeout"), cluster.get("retry", 60)
-    if timeout is not None and retry > timeout:
-        return []
-    return [
-        Warning(
-            f"Q_CLUSTER has timeout {timeout} and retry {retry}: a task that takes longer than {retry} s is run again "
-            "while it is still running.",
-            hint="A second delivery of an audit does nothing, but it holds a worker. Set timeout, and retry above it.",
-            id="imagesync.W001",
-        )
-    ]
+    return [_warning("imagesync.W006", cleanup_installed(labels, overwrites=True))]
+
+
+def _rewritten(storage: StorageSettings) -> Diagnosis | None:
+    return location_rewritten(storage) if location_prefix(storage.location) is None else None
+
+
+def _of_storages(id: str, question: Callable[[StorageSettings], Diagnosis | None]) -> list[CheckMessage]:
+    found = (question(storage) for storage in configured_storages())
+    return [_warning(id, diagnosis) for diagnosis in found if diagnosis is not None]
+
+
+def _warning(id: str, diagnosis: Diagnosis) -> Warning:
+    return Warning(diagnosis.fact, hint=diagnosis.hint, id=id)

@@ -62,8 +62,39 @@ DIAGNOSES: dict[str, str] = {
     "store_changed": "The storage names another store than at its last audit.",
     "written_elsewhere": "Records were last seen in another store than this one.",
     "some_unknown": "Some records could not be judged.",
+    # the doctor's, of the store
+    "read_denied": "S3 refuses to hand out an object that is there.",
+    "versions_denied": "s3:ListBucketVersions is lacking in a bucket that keeps versions.",
+    "versioning_suspended": "Versioning is suspended.",
+    "lifecycle_deletes": "A lifecycle rule deletes images.",
+    "lifecycle_archives": "A lifecycle rule moves images to an archive that no browser can read.",
+    "public_objects": "Everybody can read an object whose URL the site signs.",
+    "public_listing": "Everybody can list the bucket.",
+    "public_bucket": "The bucket's policy or access list opens it to the public.",
+    "clock_drift": "This machine's clock and S3's differ by more than 5 minutes.",
+    # of the URL that the site hands to a browser
+    "url_not_built": "The storage makes no URL that a browser could ask for.",
+    "url_signature_v2": "The site's URLs are signed with Signature Version 2.",
+    "url_refused": "A browser is refused at the site's URL of an image that is there.",
+    "url_redirected": "The site's signed URL is redirected to another host.",
+    "url_unreachable": "No answer at the site's URL.",
+    "url_failed": "The server of the site's URL fails.",
+    "url_foreign_answer": "The site's URL answers with something that is no image.",
+    "global_host": "The site's URLs name AWS's global host, and the bucket is in another region.",
+    "path_style": "The site's URLs address AWS by path.",
+    "plain_http": "Credentials or signed URLs travel without encryption.",
+    # of the project, without asking anybody
+    "region_unset": "No region is configured.",
+    "client_config_ignored": "client_config silences settings beside it.",
+    "location_rewritten": "django-storages rewrites the location.",
+    "shared_keys": "Several records name one object.",
+    "cleanup_installed": "django-cleanup deletes an object along with its record.",
+    "deletion_receivers": "Signal receivers run when a record with a file is deleted.",
+    "cluster_redelivers": "django-q2 hands out a task again while it still runs.",
+    "cluster_retries_forever": "django-q2 repeats a failing task for ever.",
+    "cluster_catch_up": "django-q2 makes up for every missed slot of a schedule.",
 }
-"""Every diagnosis of a store or an audit, with its sentence; docs/diagnoses.md has a section for each."""
+"""Every diagnosis, with its sentence; docs/diagnoses.md has a section for each."""
 
 
 def wrong_region(place: Place, real: str) -> Diagnosis:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connections, models
 from django.db.models import Field, FileField, Model, ProtectedError, QuerySet, RestrictedError
 from django.db.models.deletion import DO_NOTHING, Collector, get_candidate_relations_to_delete
-from django.db.models.signals import post_delete, pre_delete
 
 from imagesync.purge.copies import (
     CHUNK,
@@ -28,6 +27,7 @@ from imagesync.purge.copies import (
     write_row,
 )
 from imagesync.purge.database_rules import DatabaseRule, count_children, database_rules
+from imagesync.records.receivers import deletion_receivers
 
 __all__ = ["Changed", "Consequences", "NamedFile", "RowsChanged", "clear_copy", "consequences"]
 
@@ -142,15 +142,8 @@ class Consequences:
 
     def receivers(self) -> list[str]:
         """Dotted paths of what listens to these deletions, besides Django and ourselves."""
-        found = {
-            _dotted(receiver)
-            for model in {type(instance) for instance in self.taken}
-            for signal in (pre_delete, post_delete)
-            for receivers in cast(Any, signal)._live_receivers(model)
-            for receiver in receivers
-            if not model._meta.auto_created
-        }
-        return sorted(path for path in found if not path.startswith(("django.", "imagesync.")))
+        kinds = {type(instance) for instance in self.taken if not type(instance)._meta.auto_created}
+        return sorted({path for model in kinds for path in deletion_receivers(model)})
 
     def copy(self) -> str:
         """Every row that goes or is changed, as JSON for ``put_back``."""
@@ -350,9 +343,3 @@ def _pk_of(model: type[Model], row: dict[str, Any]) -> Any:
 def _counted(instances: Any) -> str:
     counts = Counter(type(instance)._meta.label for instance in instances)
     return ", ".join(f"{count} {label}" for label, count in sorted(counts.items()))
-
-
-def _dotted(receiver: Any) -> str:
-    receiver = getattr(receiver, "func", receiver)  # functools.partial
-    named = receiver if hasattr(receiver, "__qualname__") else type(receiver)
-    return f"{named.__module__}.{named.__qualname__}"

@@ -1,19 +1,23 @@
-"""Audits, plans and single images as text, JSON, NDJSON, CSV and Markdown. Pure: documents in, characters out."""
+"""Audits, plans, single images and examinations as text, JSON, NDJSON, CSV and Markdown. Pure: documents in,
+characters out."""
 
 from __future__ import annotations
 
 from imagesync.reports.audits import AUDIT_FORMATS, write_audits
 from imagesync.reports.escaping import printable
+from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
 from imagesync.reports.images import IMAGE_FORMATS, write_images
 from imagesync.reports.purges import PURGE_FORMATS, write_purge, write_restore
 from imagesync.reports.selftests import write_self_test
 
 __all__ = [
     "AUDIT_FORMATS",
+    "EXAMINATION_FORMATS",
     "IMAGE_FORMATS",
     "PURGE_FORMATS",
     "printable",
     "write_audits",
+    "write_examination",
     "write_images",
     "write_purge",
     "write_restore",

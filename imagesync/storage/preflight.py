@@ -40,24 +40,34 @@ def preflight(store: Store) -> Preflight:
     The bucket is there, its region is the client's, a listing page is valid, and a key that cannot exist
     is answered by a clean 404 NoSuchKey (else s3:ListBucket is lacking, and every absence would be a 403).
     """
+    place = place_of(store)
+    told = ""
+    for question in (_bucket, _listing, _absence):
+        evidence, diagnosis = question(store, place)
+        region = evidence.headers.get(REGION_HEADER, "")
+        if region and not same_region(region, place):  # each answer's own: they may contradict each other
+            return Preflight(fit=False, reasons=(wrong_region(place, region),), bucket_region=region)
+        told = told or region
+        if diagnosis is not None:
+            return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
+    return Preflight(fit=True, versioning=store.versioning(), bucket_region=told)
+
+
+def absent_key(place: Place) -> str:
+    """A key that cannot exist."""
+    return place.prefix + ABSENT_KEY.format(uuid.uuid4().hex)
+
+
+def place_of(store: Store) -> Place:
+    """The store as diagnoses name it."""
     identity = store.identity
-    place = Place(
+    return Place(
         alias=identity.alias,
         bucket=identity.bucket,
         region=identity.region,
         endpoint=identity.endpoint,
         prefix=identity.prefix,
     )
-    told = ""
-    for question in (_bucket, _listing, _absence):
-        evidence, diagnosis = question(store, place)
-        region = evidence.headers.get(REGION_HEADER, "")
-        if region and not _same_region(region, place):  # each answer's own: they may contradict each other
-            return Preflight(fit=False, reasons=(wrong_region(place, region),), bucket_region=region)
-        told = told or region
-        if diagnosis is not None:
-            return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
-    return Preflight(fit=True, versioning=store.versioning(), bucket_region=told)
 
 
 def _bucket(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
@@ -82,7 +92,7 @@ def _listing(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
 
 
 def _absence(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
-    evidence = store.get(place.prefix + ABSENT_KEY.format(uuid.uuid4().hex))
+    evidence = store.get(absent_key(place))
     if evidence.operation == "GetObject" and evidence.status == 404 and evidence.code == "NoSuchKey":
         return evidence, None
     if evidence.status in (200, 206, 416):
@@ -90,7 +100,8 @@ def _absence(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:
     return evidence, failed_call(place, evidence)
 
 
-def _same_region(told: str, place: Place) -> bool:
+def same_region(told: str, place: Place) -> bool:
+    """Whether the region that the server told is the one that the client is configured for."""
     configured = place.region
     if configured == "auto" and not on_aws(place.endpoint):  # the server chooses
         return True

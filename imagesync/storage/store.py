@@ -59,6 +59,12 @@ _CALLS = {
     "HEAD_BUCKET": _Call("head_bucket", "HeadBucket", _BUCKET),
     "VERSIONS": _Call("list_object_versions", "ListObjectVersions", _LISTING),
     "VERSIONING": _Call("get_bucket_versioning", "GetBucketVersioning", _BUCKET),
+    # the doctor's own (storage/questions.py)
+    "LOCATION": _Call("get_bucket_location", "GetBucketLocation", _BUCKET),
+    "LIFECYCLE": _Call("get_bucket_lifecycle_configuration", "GetBucketLifecycleConfiguration", _BUCKET),
+    "POLICY_STATUS": _Call("get_bucket_policy_status", "GetBucketPolicyStatus", _BUCKET),
+    "ACCESS_BLOCK": _Call("get_public_access_block", "GetPublicAccessBlock", _BUCKET),
+    "ACL": _Call("get_bucket_acl", "GetBucketAcl", _BUCKET),
 }
 
 
@@ -102,6 +108,7 @@ class S3Store:
         client.meta.events.register("before-send.s3", self._note_region)
         client.meta.events.register("after-call.s3.GetBucketVersioning", _note_versioning)
         client.meta.events.register("before-parse.s3.ListObjectsV2", cut_contents)
+        client.meta.events.register("after-call.s3.GetBucketLocation", _note_location)
 
     @classmethod
     def from_storage(cls, storage: Any, *, alias: str, options: ClientOptions | None = None) -> S3Store:
@@ -169,6 +176,20 @@ class S3Store:
         evidence, page = self._ask("LIST", Prefix=prefix, MaxKeys=max_keys, **given)
         return ListingAnswer(evidence=evidence, page=page if evidence.status == 200 else None)
 
+    def about_bucket(self, kind: str) -> tuple[Evidence, Mapping[str, Any]]:
+        """One question about the bucket as a whole, and the parsed answer (empty when it was no success)."""
+        evidence, answer = self._ask(kind)
+        return evidence, answer or {}
+
+    def unsigned_url(self, query: str, key: str = "") -> str:
+        """A URL of the bucket, or of one key, that carries no signature: what everybody may ask."""
+        method, named = ("get_object", {"Key": key}) if key else ("list_objects_v2", {})
+        signed = self._client.generate_presigned_url(
+            method, Params={"Bucket": self._identity.bucket, **named}
+        )
+        bare = str(signed).partition("?")[0]
+        return f"{bare}?{query}" if query else bare
+
     def _ask(self, kind: str, **parameters: Any) -> tuple[Evidence, Any]:
         """One call, as evidence, and its parsed answer when it was a success."""
         call = _CALLS[kind]
@@ -235,3 +256,8 @@ def _note_versioning(http_response: Any, parsed: dict[str, Any], **_event: Any) 
     """Whether a GetBucketVersioning answer is one: never enabled is an empty element, and botocore takes an
     empty body or a foreign page for the same."""
     parsed["IsVersioningAnswer"] = b"Versioning" in http_response.content
+
+
+def _note_location(http_response: Any, parsed: dict[str, Any], **_event: Any) -> None:
+    """The same for GetBucketLocation: us-east-1 is an empty element."""
+    parsed["IsLocationAnswer"] = b"LocationConstraint" in http_response.content

@@ -10,6 +10,7 @@ from django.core.management import load_command_class
 
 from imagesync.conf import SETTING_NAMES
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
+from imagesync.core.examination import QUESTIONS
 from imagesync.core.rails import RAILS
 from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict
@@ -20,7 +21,14 @@ from imagesync.templatetags.imagesync import register
 from tests.docs.generated import with_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ["check_s3_images", "purge_orphans", "restore_purged", "debug_s3_image", "imagesync_schedule"]
+COMMANDS = [
+    "check_s3_images",
+    "purge_orphans",
+    "restore_purged",
+    "debug_s3_image",
+    "imagesync_doctor",
+    "imagesync_schedule",
+]
 DJANGO_OPTIONS = {
     "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
 }  # fmt: skip
@@ -91,6 +99,11 @@ def test_template_tag__is_documented(tag: str) -> None:
 @pytest.mark.parametrize("id", DIAGNOSES)
 def test_diagnosis__has_its_section(id: str) -> None:
     assert f"\n## {id}\n" in page("docs/diagnoses.md")
+
+
+@pytest.mark.parametrize("id", QUESTIONS)
+def test_question__is_documented(id: str) -> None:
+    assert f"| `{id}` |" in page("docs/commands.md")
 
 
 def test_diagnosis__every_failure_has_a_registered_id() -> None:

@@ -1,0 +1,114 @@
+"""What visitors get: the URL that the site's own storage makes for an object that is certainly there, asked for as a
+browser would; the host that it names; and what everybody may do without any signature."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from imagesync.core.advice import public_bucket, public_listing, public_objects
+from imagesync.core.diagnosis import Diagnosis, Place
+from imagesync.core.examination import Check, failed, fine, not_asked, warned
+from imagesync.core.url_advice import (
+    global_host,
+    path_style,
+    plain_http,
+    redirect_stops_browsers,
+    signature_v2,
+    url_failure,
+    url_not_built,
+)
+from imagesync.doctor.samples import Sample
+from imagesync.storage.browser import Address, Browsed, browse
+from imagesync.storage.contract import Store
+from imagesync.storage.preflight import place_of
+from imagesync.storage.questions import PublicAccess, everybody_lists, everybody_reads, public_access
+
+
+def url_checks(
+    storage: Any, sample: Sample | None, place: Place, bucket_region: str, *, timeout: float
+) -> list[Check]:
+    """Ask for ``storage.url(name)`` of an object that is there. The URL itself is never told."""
+    if sample is None:
+        return [not_asked("url", "No object is known to be there and readable, so no URL was tried.")]
+    try:
+        browsed = browse(storage.url(sample.name), timeout=timeout)
+    except Exception as error:  # noqa: BLE001 - a storage is the project's own code; its text may hold a URL
+        return [failed("url", url_not_built(place, _why(error)))]
+    return [_url_check(place, browsed, bucket_region), *address_checks(place, browsed.address, bucket_region)]
+
+
+def _why(error: Exception) -> str:
+    return str(error) if str(error).startswith("the URL is not") else f"it raised {type(error).__name__}"
+
+
+def _url_check(place: Place, browsed: Browsed, bucket_region: str) -> Check:
+    address = browsed.address
+    diagnosis = url_failure(place, browsed, bucket_region)
+    if diagnosis is not None:
+        plain_redirect = diagnosis.id == "url_redirected" and not redirect_stops_browsers(browsed)
+        return warned("url", diagnosis) if plain_redirect else failed("url", diagnosis)
+    if address.signature == "v2":
+        return warned("url", signature_v2(place, f"The site's URL answers at {address.host}."))
+    signed = {"v4": f"signed for {address.region}", "cloudfront": "signed by CloudFront", "none": "unsigned"}
+    kind = f", {browsed.content_type}" if browsed.content_type else ""
+    return fine(
+        "url",
+        f"The site's URL at {address.host}, {signed[address.signature]}, answers HTTP {browsed.status}{kind}.",
+    )
+
+
+def address_checks(place: Place, address: Address, bucket_region: str) -> list[Check]:
+    """What may be said against the host, whether it answers today or not."""
+    found: list[Diagnosis | None] = [
+        global_host(place, address.host, bucket_region) if address.signature != "none" else None,
+        path_style(place, address.host),
+        plain_http(place, address.host) if address.scheme == "http" else _endpoint(place),
+    ]
+    rows = [warned("address", diagnosis) for diagnosis in found if diagnosis is not None]
+    return rows or [fine("address", f"URLs name the host {address.host}.")]
+
+
+def _endpoint(place: Place) -> Diagnosis | None:
+    parts = urlsplit(place.endpoint)
+    return plain_http(place, parts.netloc) if parts.scheme == "http" else None
+
+
+def public_checks(store: Store, sample: Sample | None, signs_urls: bool, *, timeout: float) -> list[Check]:
+    """Ask as everybody may, then for what the bucket's own settings allow."""
+    place = place_of(store)
+    read = everybody_reads(store, sample.key, timeout=timeout) if sample is not None and signs_urls else None
+    lists = everybody_lists(store, timeout=timeout)
+    access = public_access(store)
+    rows: list[Check] = []
+    if read is not None:
+        rows.append(warned("public", public_objects(place, read)))
+    if lists:
+        rows.append(warned("public", public_listing(place)))
+    granted = _granted(access, signs_urls=signs_urls, seen=bool(rows))
+    if granted:
+        weigh = failed if {"WRITE", "FULL_CONTROL", "WRITE_ACP"} & set(access.by_acl or ()) else warned
+        rows.append(weigh("public", public_bucket(place, granted)))
+    if rows:
+        return rows
+    told = "" if access.is_told else "; S3 does not tell the bucket's own settings"
+    blocked = " Public access is blocked altogether." if access.blocked else ""
+    if sample is None or not signs_urls:
+        return [fine("public", f"Nobody can list the bucket without a signature{told}.{blocked}")]
+    return [
+        fine("public", f"Nobody can list the bucket or read an object without a signature{told}.{blocked}")
+    ]
+
+
+def _granted(access: PublicAccess, *, signs_urls: bool, seen: bool) -> list[str]:
+    """What the settings open that the two questions did not already show, in words."""
+    if access.blocked:
+        return []
+    granted = []
+    if access.by_policy and signs_urls and not seen:
+        granted.append("S3 calls its policy public")
+    if access.by_acl:
+        granted.append(
+            f"its access list grants {', '.join(access.by_acl)} to everybody or to every AWS account"
+        )
+    return granted
