@@ -128,10 +128,10 @@ def lifecycle_archives(place: Place, rule: LifecycleRule) -> Diagnosis:
     )
 
 
-def public_objects(place: Place, status: int) -> Diagnosis:
+def public_objects(place: Place) -> Diagnosis:
     return Diagnosis(
         id="public_objects",
-        fact=f'An object of bucket "{place.bucket}" can be read by everybody (HTTP {status} without any signature), '
+        fact=f'An object of bucket "{place.bucket}" can be read by everybody, without any signature, '
         "although the site signs its URLs.",
         hint="If that is meant, set AWS_QUERYSTRING_AUTH = False and save the signing. If not, block public access: "
         f"{_block(place)}",

@@ -19,23 +19,28 @@ from imagesync.core.url_advice import (
     url_not_built,
 )
 from imagesync.doctor.samples import Sample
-from imagesync.storage.browser import Address, Browsed, browse
+from imagesync.storage.browser import Address, Browsed, address_of, browse
 from imagesync.storage.contract import Store
 from imagesync.storage.preflight import place_of
 from imagesync.storage.questions import PublicAccess, everybody_lists, everybody_reads, public_access
+
+ANY_NAME = "imagesync"
+"""For the host of a URL nothing needs to be there."""
 
 
 def url_checks(
     storage: Any, sample: Sample | None, place: Place, bucket_region: str, *, timeout: float
 ) -> list[Check]:
     """Ask for ``storage.url(name)`` of an object that is there. The URL itself is never told."""
-    if sample is None:
-        return [not_asked("url", "No object is known to be there and readable, so no URL was tried.")]
     try:
-        browsed = browse(storage.url(sample.name), timeout=timeout)
+        url = storage.url(sample.name if sample else ANY_NAME)
+        address = address_of(url)
     except Exception as error:  # noqa: BLE001 - a storage is the project's own code; its text may hold a URL
         return [failed("url", url_not_built(place, _why(error)))]
-    return [_url_check(place, browsed, bucket_region), *address_checks(place, browsed.address, bucket_region)]
+    hosts = address_checks(place, address, bucket_region)
+    if sample is None:
+        return [not_asked("url", "No object is known to be there and readable, so no URL was tried."), *hosts]
+    return [_url_check(place, browse(url, timeout=timeout), bucket_region), *hosts]
 
 
 def _why(error: Exception) -> str:
@@ -77,27 +82,37 @@ def _endpoint(place: Place) -> Diagnosis | None:
 def public_checks(store: Store, sample: Sample | None, signs_urls: bool, *, timeout: float) -> list[Check]:
     """Ask as everybody may, then for what the bucket's own settings allow."""
     place = place_of(store)
-    read = everybody_reads(store, sample.key, timeout=timeout) if sample is not None and signs_urls else None
-    lists = everybody_lists(store, timeout=timeout)
+    may_read = (
+        everybody_reads(store, sample.key, timeout=timeout) if sample is not None and signs_urls else None
+    )
+    may_list = everybody_lists(store, timeout=timeout)
     access = public_access(store)
     rows: list[Check] = []
-    if read is not None:
-        rows.append(warned("public", public_objects(place, read)))
-    if lists:
+    if may_read:
+        rows.append(warned("public", public_objects(place)))
+    if may_list:
         rows.append(warned("public", public_listing(place)))
     granted = _granted(access, signs_urls=signs_urls, seen=bool(rows))
     if granted:
         weigh = failed if {"WRITE", "FULL_CONTROL", "WRITE_ACP"} & set(access.by_acl or ()) else warned
         rows.append(weigh("public", public_bucket(place, granted)))
-    if rows:
-        return rows
-    told = "" if access.is_told else "; S3 does not tell the bucket's own settings"
-    blocked = " Public access is blocked altogether." if access.blocked else ""
-    if sample is None or not signs_urls:
-        return [fine("public", f"Nobody can list the bucket without a signature{told}.{blocked}")]
-    return [
-        fine("public", f"Nobody can list the bucket or read an object without a signature{told}.{blocked}")
+    return rows or [_nothing_public(may_read, may_list, access)]
+
+
+def _nothing_public(may_read: bool | None, may_list: bool | None, access: PublicAccess) -> Check:
+    """Only what was really asked and refused is told."""
+    refused = [
+        *(["list the bucket"] if may_list is False else []),
+        *(["read an object"] if may_read is False else []),
     ]
+    told = "" if access.is_told else " S3 does not tell the bucket's own settings."
+    if access.blocked:
+        told = " Public access is blocked altogether."
+    if not refused and not access.is_told:
+        return not_asked("public", "The server does not say what is open to the public.")
+    if not refused:
+        return fine("public", f"What S3 tells of the bucket's settings opens nothing to the public.{told}")
+    return fine("public", f"Nobody can {' or '.join(refused)} without a signature.{told}")
 
 
 def _granted(access: PublicAccess, *, signs_urls: bool, seen: bool) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from django.db.models import Count
 
@@ -16,8 +17,11 @@ from imagesync.storage.listing import ListedObject
 from imagesync.storage.store import Store
 
 NEWEST_RECORDS = 10
+"""Of each field; ``ALL_RECORDS`` of all fields together: each may cost a request."""
+ALL_RECORDS = 20
 LISTED_OBJECTS = 10
 SHARED_NAMES = 1000
+LISTING = "the listing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,29 @@ class Sample:
 
 def samples(source: Source, listed: Iterable[ListedObject]) -> Iterator[Sample]:
     """The newest records of each field, then listed objects; only names that map to one exact key."""
+    yield from islice(_of_records(source), ALL_RECORDS)
+    found = (_of_listing(source.store, one) for one in listed if one.size_bytes and not one.key.endswith("/"))
+    yield from [sample for sample in found if sample is not None][:LISTED_OBJECTS]
+
+
+def _of_records(source: Source) -> Iterator[Sample]:
     for target in source.targets:
         for name in _newest_names(target):
             key = source.store.key_for(name)
             if key is not None:
                 yield Sample(name, key, target.label)
-    found = (_of_listing(source.store, one) for one in listed if one.size_bytes and not one.key.endswith("/"))
-    yield from [sample for sample in found if sample is not None][:LISTED_OBJECTS]
 
 
-def first_readable(store: Store, candidates: Iterable[Sample]) -> tuple[Sample | None, list[Evidence]]:
-    """The first object that GET hands out, and the answers of those before it."""
-    refusals: list[Evidence] = []
+def first_readable(
+    store: Store, candidates: Iterable[Sample]
+) -> tuple[Sample | None, list[tuple[Sample, Evidence]]]:
+    """The first object that GET hands out, and those before it with their answers."""
+    refusals: list[tuple[Sample, Evidence]] = []
     for sample in candidates:
         evidence = store.get(sample.key)
         if evidence.status in (200, 206):
             return sample, refusals
-        refusals.append(evidence)
+        refusals.append((sample, evidence))
     return None, refusals
 
 
@@ -61,7 +71,7 @@ def _newest_names(target: Target) -> list[str]:
 
 def _of_listing(store: Store, listed: ListedObject) -> Sample | None:
     name = store.name_for(listed.key)
-    return Sample(name, listed.key, "the listing") if name and store.key_for(name) == listed.key else None
+    return Sample(name, listed.key, LISTING) if name and store.key_for(name) == listed.key else None
 
 
 def sharing_checks(source: Source) -> list[Check]:

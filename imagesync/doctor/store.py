@@ -23,7 +23,7 @@ from imagesync.core.advice import (
 from imagesync.core.diagnosis import Diagnosis, absent_key_answered, failed_call, listing_broken, wrong_region
 from imagesync.core.examination import Check, Standing, failed, fine, not_asked, warned
 from imagesync.core.verdicts import Evidence
-from imagesync.doctor.samples import Sample, first_readable, samples
+from imagesync.doctor.samples import LISTING, Sample, first_readable, samples
 from imagesync.exceptions import ListingBroken
 from imagesync.records import Source
 from imagesync.storage.contract import REGION_HEADER, Store
@@ -176,26 +176,20 @@ def _clock(found: Examined, evidence: Evidence, answered_at: datetime) -> None:
 
 
 def _read(source: Source, found: Examined, listed: list[ListedObject]) -> None:
-    place = place_of(source.store)
     found.sample, refusals = first_readable(source.store, samples(source, listed))
-    denied = next((one for one in refusals if one.status == 403 and one.code != "InvalidObjectState"), None)
     if found.sample is not None:
-        how = "" if found.sample.of == "the listing" else "The object of "
-        found.checks.append(
-            fine("read", f"{how}{found.sample.of} answers GetObject.") if how else fine("read", "A listed object answers GetObject.")
-        )  # fmt: skip
-    elif denied is not None and (found.lists or listed):
-        # who may list is told of an absent key that it is absent: this one is there
-        found.checks.append(failed("read", read_denied(place, denied)))
-    elif denied is not None:
-        found.checks.append(
-            not_asked(
-                "read", "Objects are refused, and without a listing nobody knows whether they are there."
-            )
-        )
-    else:
-        answers = ", ".join(sorted({answer_of(one) for one in refusals})) or "nothing is there to read"
-        found.checks.append(not_asked("read", f"No object was found that could be read ({answers})."))
+        whose = "A listed object" if found.sample.of == LISTING else f"An object of {found.sample.of}"
+        found.checks.append(fine("read", f"{whose} answers GetObject."))
+        return
+    there = {one.key for one in listed}
+    denied = [answer for sample, answer in refusals if answer.status == 403 and sample.key in there]
+    denied = [answer for answer in denied if answer.code != "InvalidObjectState"]
+    if denied:  # of a key that is not listed, a 403 may as well mean that it is absent
+        found.checks.append(failed("read", read_denied(place_of(source.store), denied[0])))
+        return
+    answers = ", ".join(sorted({answer_of(answer) for _sample, answer in refusals}))
+    fact = f"No object was found that can be read ({answers})." if answers else "There is nothing to read."
+    found.checks.append(not_asked("read", fact))
 
 
 def _absence(store: Store, found: Examined) -> None:

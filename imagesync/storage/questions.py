@@ -14,7 +14,7 @@ from typing import Any
 from imagesync.core.advice import LifecycleRule
 from imagesync.core.classify import ARCHIVE_CLASSES
 from imagesync.core.verdicts import Evidence
-from imagesync.storage.browser import browse
+from imagesync.storage.browser import Browsed, browse
 from imagesync.storage.contract import Store, clean_region
 from imagesync.storage.store import S3Store
 
@@ -136,17 +136,26 @@ def _blocked(store: S3Store) -> bool | None:
     return bool(told.get("IgnorePublicAcls")) and bool(told.get("RestrictPublicBuckets"))
 
 
-def everybody_reads(store: Store, key: str, *, timeout: float) -> int | None:
-    """The status of an unsigned GET of one key when it hands the object out; None when it does not."""
+def everybody_reads(store: Store, key: str, *, timeout: float) -> bool | None:
+    """Whether an unsigned GET of one key hands the object out; None when nobody said."""
     if not isinstance(store, S3Store):
         return None
     browsed = browse(store.unsigned_url("", key), timeout=timeout)
-    return browsed.status if browsed.loads else None
+    return _allowed(browsed, browsed.loads)
 
 
-def everybody_lists(store: Store, *, timeout: float) -> bool:
-    """Whether an unsigned listing of one key is answered as a listing."""
+def everybody_lists(store: Store, *, timeout: float) -> bool | None:
+    """Whether an unsigned listing of one key is answered as a listing; None when nobody said."""
     if not isinstance(store, S3Store):
-        return False
+        return None
     browsed = browse(store.unsigned_url("list-type=2&max-keys=1"), timeout=timeout)
-    return browsed.status == 200 and browsed.content_type in ("application/xml", "text/xml")
+    return _allowed(
+        browsed, browsed.status == 200 and browsed.content_type in ("application/xml", "text/xml")
+    )
+
+
+def _allowed(browsed: Browsed, handed_out: bool) -> bool | None:
+    """A refusal is one of S3's own; a redirect, a failure or silence is no answer."""
+    if handed_out:
+        return True
+    return False if browsed.status is not None and 400 <= browsed.status < 500 else None

@@ -33,6 +33,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["--dry-run", "--format", "csv"],
         ["--no-input", "--max-ratio", "1"],
     ],
+    "imagesync_doctor": [["--format", "text"], ["--format", "json"]],
     "restore_purged": [["--dry-run", "--format", "json"], ["--no-input"]],
     "debug_s3_image": [["there.jpg"], ["gone.jpg"], ["there.jpg", "--format", "json"]],
     "imagesync_schedule": [["--check", "daily"], ["--list"]],

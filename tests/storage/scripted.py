@@ -21,6 +21,7 @@ class Request:
     path: str
     query: Mapping[str, list[str]]
     authorization: str
+    host: str = ""
 
     @property
     def kind(self) -> str:
@@ -31,7 +32,19 @@ class Request:
             return "GetBucketVersioning"
         if "versions" in self.query:
             return "ListObjectVersions"
+        for name, kind in _OF_THE_BUCKET.items():
+            if name in self.query:
+                return kind
         return "ListObjectsV2" if "list-type" in self.query else "GetObject"
+
+
+_OF_THE_BUCKET = {
+    "location": "GetBucketLocation",
+    "lifecycle": "GetBucketLifecycleConfiguration",
+    "policyStatus": "GetBucketPolicyStatus",
+    "publicAccessBlock": "GetPublicAccessBlock",
+    "acl": "GetBucketAcl",
+}
 
 
 @dataclass(frozen=True)
@@ -68,10 +81,14 @@ def scripted(script: Script) -> Iterator[Server]:
         def answer(self) -> None:
             parts = urlsplit(self.path)
             query = parse_qs(parts.query, keep_blank_values=True)
-            asked = Request(self.command, parts.path, query, self.headers.get("Authorization", ""))
+            authorization = self.headers.get("Authorization", "")
+            asked = Request(self.command, parts.path, query, authorization, self.headers.get("Host", ""))
             requests.append(asked)
             told = script(asked)
-            self.send_response(told.status)
+            if "Date" in told.headers:
+                self.send_response_only(told.status)
+            else:
+                self.send_response(told.status)
             for name, value in told.headers.items():
                 self.send_header(name.replace("_", "-"), value)
             self.send_header("Content-Length", str(len(told.body)))
