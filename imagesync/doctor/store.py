@@ -20,7 +20,14 @@ from imagesync.core.advice import (
     versions_denied,
     versions_hint,
 )
-from imagesync.core.diagnosis import Diagnosis, absent_key_answered, failed_call, listing_broken, wrong_region
+from imagesync.core.diagnosis import (
+    Diagnosis,
+    Place,
+    absent_key_answered,
+    failed_call,
+    listing_broken,
+    wrong_region,
+)
 from imagesync.core.examination import Check, Standing, failed, fine, not_asked, warned
 from imagesync.core.verdicts import Evidence
 from imagesync.doctor.samples import LISTING, Sample, first_readable, samples
@@ -33,6 +40,8 @@ from imagesync.storage.questions import bucket_location, clock_ahead_by, lifecyc
 
 LISTED_PAGES = 2
 PAGE_SIZE = 100
+_OF_A_BUCKET = ("list_denied", "access_denied", "wrong_region")
+"""Failures of the listing that only a bucket has which is there (S3 answers 404 for others, whoever asks)."""
 _ABOUT_ONE_CALL = (
     "list_denied",
     "access_denied",
@@ -55,7 +64,6 @@ class Examined:
     """Whether it is worth asking for objects: the application is let in."""
     bucket_region: str = ""
     """As the server told it."""
-    lists: bool = False
     sample: Sample | None = None
     """An object that is certainly there and can be read."""
     versioning: str = "unknown"
@@ -87,25 +95,26 @@ def _listing(store: Store, found: Examined, first: Evidence) -> list[ListedObjec
     """The bucket and its listing are one question: a HEAD has no body, so the listing's answer says why."""
     place = place_of(store)
     listed, evidence, diagnosis = _pages(store)
-    found.bucket_region = _told(first) or _told(evidence)
-    found.lists = diagnosis is None
+    told = [region for one in (first, evidence) if (region := one.headers.get(REGION_HEADER, ""))]
+    # the two may contradict each other: the one that speaks against the settings counts
+    found.bucket_region = next((one for one in told if not same_region(one, place)), told[0] if told else "")
+    found.speaks = diagnosis is None or diagnosis.id in _ABOUT_ONE_CALL
     if diagnosis is None:
         found.checks += [
-            fine("bucket", f'The bucket "{place.bucket}" is there.'),
+            fine("bucket", _there(place)),
             fine("listing", f"It may be listed; {_pages_told(listed)} valid and in byte order."),
         ]
-    elif diagnosis.id in ("no_bucket", *_ABOUT_ONE_CALL):
-        there = first.status in (200, 403) and diagnosis.id != "no_bucket"
-        found.checks += [
-            fine("bucket", f'The bucket "{place.bucket}" is there.')
-            if there
-            else failed("bucket", diagnosis),
-            failed("listing", diagnosis) if there else not_asked("listing", "See the bucket."),
-        ]
+    elif diagnosis.id == "no_bucket":
+        found.checks += [failed("bucket", diagnosis), not_asked("listing", "See the bucket.")]
     else:
-        found.checks += [not_asked("bucket", "See the listing."), failed("listing", diagnosis)]
-    found.speaks = diagnosis is None or diagnosis.id in _ABOUT_ONE_CALL
+        is_there = first.status in (200, 403) and diagnosis.id in _OF_A_BUCKET
+        bucket = fine("bucket", _there(place)) if is_there else not_asked("bucket", "See the listing.")
+        found.checks += [bucket, failed("listing", diagnosis)]
     return listed
+
+
+def _there(place: Place) -> str:
+    return f'The bucket "{place.bucket}" is there.'
 
 
 def _pages(store: Store) -> tuple[list[ListedObject], Evidence, Diagnosis | None]:
@@ -134,10 +143,6 @@ def _pages_told(listed: list[ListedObject]) -> str:
     if not listed:
         return "there is nothing in it; the page is"
     return f"the first {len(listed)} keys are" if len(listed) > 1 else "the page with its one key is"
-
-
-def _told(evidence: Evidence) -> str:
-    return evidence.headers.get(REGION_HEADER, "")
 
 
 def _region(store: Store, found: Examined) -> None:

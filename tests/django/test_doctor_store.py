@@ -1,0 +1,265 @@
+"""What the doctor says of a bucket: clock, versioning, lifecycle, the public; over a real socket."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from tests.django.doctoring import examined_at
+from tests.django.helpers import make_images
+from tests.storage.scripted import Answer, Request, Script, error, scripted
+from tests.storage.scripted_bucket import ScriptedBucket, document
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SIGNED = {"signature_version": "s3v4"}
+
+
+@pytest.fixture(autouse=True)
+def record() -> None:
+    make_images("a.jpg")
+
+
+def examined(bucket: ScriptedBucket, **options: object):
+    with scripted(bucket) as server:
+        return examined_at(server.url, **{**SIGNED, **options})
+
+
+def _at(offset: timedelta) -> Script:
+    def head(request: Request) -> Answer:
+        return Answer(200, headers={"Date": format_datetime(datetime.now(UTC) + offset, usegmt=True)})
+
+    return head
+
+
+@pytest.mark.parametrize(
+    ("offset", "diagnoses", "code"),
+    [
+        (timedelta(minutes=4), {}, 0),
+        (timedelta(minutes=7), {"clock_drift": "warning"}, 0),
+        (timedelta(minutes=-20), {"clock_skew": "failed"}, 3),
+    ],
+)
+def test_doctor__compares_the_clocks(offset: timedelta, diagnoses: dict[str, str], code: int) -> None:
+    found = examined(ScriptedBucket({"HeadBucket": _at(offset)}))
+
+    assert (found.code, found.diagnoses) == (code, diagnoses)
+    if diagnoses:
+        words = "behind" if offset > timedelta(0) else "20 minutes ahead of"
+        assert words in found.check("clock")["fact"]
+
+
+def test_doctor__without_a_time_the_clock_is_not_asked() -> None:
+    found = examined(ScriptedBucket({"HeadBucket": Answer(200, headers={"Date": "yesterday"})}))
+
+    assert found.check("clock")["status"] == "not asked"
+
+
+def _rule(inside: str, status: str = "Enabled") -> Answer:
+    return document("LifecycleConfiguration", f"<Rule><ID>tidy</ID><Status>{status}</Status>{inside}</Rule>")
+
+
+EXPIRES = "<Expiration><Days>30</Days></Expiration>"
+GLACIER = "<Transition><Days>9</Days><StorageClass>GLACIER</StorageClass></Transition>"
+
+
+@pytest.mark.parametrize(
+    ("rule", "diagnoses"),
+    [
+        (_rule(f"<Filter><Prefix></Prefix></Filter>{EXPIRES}"), {"lifecycle_deletes": "failed"}),
+        (_rule(f"<Prefix>media/</Prefix>{EXPIRES}"), {"lifecycle_deletes": "failed"}),
+        (_rule(f"<Filter><Prefix>media/tmp/</Prefix></Filter>{EXPIRES}"), {"lifecycle_deletes": "warning"}),
+        (_rule(f"<Filter><Tag><Key>a</Key><Value>b</Value></Tag></Filter>{EXPIRES}"), {"lifecycle_deletes": "warning"}),
+        (_rule(f"<Filter><Prefix></Prefix></Filter>{GLACIER}"), {"lifecycle_archives": "warning"}),
+        (_rule(f"<Filter><Prefix>logs/</Prefix></Filter>{EXPIRES}{GLACIER}"), {}),
+        (_rule(f"<Filter><Prefix></Prefix></Filter>{EXPIRES}", "Disabled"), {}),
+        (_rule("<Filter><Prefix></Prefix></Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"), {}),
+        (_rule("<Filter><Prefix></Prefix></Filter><NoncurrentVersionExpiration><NoncurrentDays>9</NoncurrentDays></NoncurrentVersionExpiration>"), {}),
+    ],
+)  # fmt: skip
+def test_doctor__lifecycle_rules_that_take_images(rule: Answer, diagnoses: dict[str, str]) -> None:
+    bucket = ScriptedBucket({"GetBucketLifecycleConfiguration": rule}, keys=("media/a.jpg",))
+
+    found = examined(bucket, location="media")
+
+    assert found.diagnoses == diagnoses
+    assert found.check("lifecycle")["status"] == (next(iter(diagnoses.values())) if diagnoses else "ok")
+
+
+def test_doctor__a_lifecycle_rule_is_named_with_its_days() -> None:
+    answer = _rule(f"<Filter><Prefix></Prefix></Filter>{EXPIRES}")
+
+    found = examined(ScriptedBucket({"GetBucketLifecycleConfiguration": answer}))
+
+    fact = found.diagnosis("lifecycle_deletes")["fact"]
+    assert "'tidy'" in fact
+    assert "every key after 30 days" in fact
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        ("GetBucketLifecycleConfiguration", "lifecycle"),
+        ("GetBucketVersioning", "versioning"),
+        ("ListObjectVersions", "versions"),
+    ],
+)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(403, "AccessDenied"),
+        error(501, "NotImplemented"),
+        Answer(200, b"<html/>", {"Content_Type": "text/html"}),
+    ],
+    ids=["denied", "not offered", "foreign"],
+)
+def test_doctor__an_optional_question_without_an_answer_is_no_fault(
+    kind: str, check: str, answer: Answer
+) -> None:
+    found = examined(ScriptedBucket({kind: answer}))
+
+    assert (found.code, found.diagnoses) == (0, {})
+    assert found.check(check)["status"] == "not asked"
+
+
+def test_doctor__versioning_that_is_suspended() -> None:
+    suspended = document("VersioningConfiguration", "<Status>Suspended</Status>")
+
+    found = examined(ScriptedBucket({"GetBucketVersioning": suspended}))
+
+    assert (found.code, found.diagnoses) == (0, {"versioning_suspended": "warning"})
+
+
+@pytest.mark.parametrize("answer", [error(403, "KMS.DisabledException"), error(403, "AccessDenied")])
+def test_doctor__an_object_that_is_listed_and_refused(answer: Answer) -> None:
+    def get(request: Request) -> Answer:
+        return answer if request.path.endswith("a.jpg") else error(404, "NoSuchKey")
+
+    found = examined(ScriptedBucket({"GetObject": get}))
+
+    assert found.diagnoses == {"read_denied": "failed"}
+    wanted = "kms:Decrypt" if b"KMS" in answer.body else '"s3:GetObject"'
+    assert wanted in found.diagnosis("read_denied")["hint"]
+
+
+def test_doctor__a_refusal_of_what_is_not_listed_proves_nothing() -> None:
+    def get(request: Request) -> Answer:
+        return error(403, "AccessDenied") if request.path.endswith("a.jpg") else error(404, "NoSuchKey")
+
+    found = examined(ScriptedBucket({"GetObject": get}, keys=()))
+
+    assert found.diagnoses == {}
+    assert found.check("read")["status"] == "not asked"
+    assert "HTTP 403 AccessDenied" in found.check("read")["fact"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "diagnoses"),
+    [
+        ({"AnonymousGet": Answer(206, b"x")}, {"public_objects": "warning"}),
+        ({"AnonymousList": document("ListBucketResult", "")}, {"public_listing": "warning"}),
+        ({"AnonymousList": Answer(200, b"<html>", {"Content_Type": "text/html"})}, {}),
+        ({"GetBucketPolicyStatus": document("PolicyStatus", "<IsPublic>true</IsPublic>")}, {"public_bucket": "warning"}),
+        ({"GetBucketPolicyStatus": document("PolicyStatus", "<IsPublic>false</IsPublic>")}, {}),
+        ({"GetBucketAcl": "READ"}, {"public_bucket": "warning"}),
+        ({"GetBucketAcl": "WRITE"}, {"public_bucket": "failed"}),
+        ({"GetBucketAcl": "WRITE", "GetPublicAccessBlock": "all"}, {}),
+    ],
+)  # fmt: skip
+def test_doctor__what_everybody_may_do(answers: dict[str, object], diagnoses: dict[str, str]) -> None:
+    named = {"READ": _acl("READ"), "WRITE": _acl("WRITE"), "all": _blocked()}
+    scripts = {kind: named[told] if isinstance(told, str) else told for kind, told in answers.items()}
+
+    found = examined(ScriptedBucket(scripts))  # type: ignore[arg-type]
+
+    assert found.diagnoses == diagnoses
+    assert found.code == (3 if "failed" in diagnoses.values() else 0)
+
+
+def _acl(permission: str) -> Answer:
+    everybody = '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>'
+    grant = f"<Grant>{everybody}<Permission>{permission}</Permission></Grant>"
+    return document(
+        "AccessControlPolicy",
+        f"<Owner><ID>me</ID></Owner><AccessControlList>{grant}</AccessControlList>",
+    )
+
+
+def _blocked() -> Answer:
+    names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+    return document("PublicAccessBlockConfiguration", "".join(f"<{name}>true</{name}>" for name in names))
+
+
+def test_doctor__public_images_by_plain_urls_are_meant() -> None:
+    image = Answer(206, b"x", {"Content_Type": "image/jpeg"})
+
+    found = examined(ScriptedBucket({"AnonymousGet": image}), querystring_auth=False)
+
+    assert found.diagnoses == {}
+    assert "unsigned" in found.check("url")["fact"]
+
+
+def test_doctor__when_nobody_says_what_is_public_it_says_so() -> None:
+    denied = error(403, "AccessDenied")
+    moved = Answer(301)
+    settings = ("GetBucketPolicyStatus", "GetBucketAcl", "GetPublicAccessBlock")
+
+    found = examined(
+        ScriptedBucket({"AnonymousGet": moved, "AnonymousList": moved, **dict.fromkeys(settings, denied)})
+    )
+
+    assert found.check("public")["status"] == "not asked"
+
+
+def test_doctor__a_listing_that_contradicts_itself() -> None:
+    page = document(
+        "ListBucketResult",
+        "<Name>test-bucket</Name><Prefix></Prefix><KeyCount>2</KeyCount><IsTruncated>false</IsTruncated>"
+        "<Contents><Key>b</Key><Size>1</Size></Contents><Contents><Key>a</Key><Size>1</Size></Contents>",
+    )
+
+    found = examined(ScriptedBucket({"ListObjectsV2": page}))
+
+    assert (found.code, found.diagnoses) == (3, {"listing_broken": "failed"})
+    assert "not in byte order" in found.check("listing")["fact"]
+    assert found.check("bucket")["status"] == "not asked"
+
+
+def test_doctor__the_second_page_is_looked_at_too() -> None:
+    def pages(request: Request) -> Answer:
+        frame = "<Name>test-bucket</Name><Prefix></Prefix><KeyCount>1</KeyCount>"
+        more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+        if "continuation-token" in request.query:
+            more = "<IsTruncated>false</IsTruncated>"
+        return document(
+            "ListBucketResult", f"{frame}{more}<Contents><Key>a.jpg</Key><Size>1</Size></Contents>"
+        )
+
+    found = examined(ScriptedBucket({"ListObjectsV2": pages}))
+
+    assert found.diagnoses == {"listing_broken": "failed"}
+
+
+def test_doctor__a_key_that_cannot_exist_is_answered() -> None:
+    image = Answer(206, b"x", {"Content_Type": "image/jpeg"})
+
+    found = examined(ScriptedBucket({"GetObject": image}))
+
+    assert found.diagnoses == {"absent_key_answered": "failed"}
+
+
+def test_doctor__the_region_is_asked_for_where_no_header_tells_it() -> None:
+    found = examined(ScriptedBucket(region="eu-west-3", tells_region=False))
+
+    assert found.diagnoses == {"wrong_region": "failed"}
+    assert "eu-west-3" in found.diagnosis("wrong_region")["fact"]
+
+
+@pytest.mark.parametrize("answer", [error(403, "AccessDenied"), Answer(200, b"<html/>")])
+def test_doctor__a_region_that_nobody_tells_is_not_asked(answer: Answer) -> None:
+    found = examined(ScriptedBucket({"GetBucketLocation": answer}, tells_region=False))
+
+    assert found.diagnoses == {}
+    assert found.check("region")["status"] == "not asked"
