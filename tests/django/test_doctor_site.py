@@ -15,7 +15,7 @@ from imagesync.models import Image
 from tests.conftest import forget_default_storage, storages_at
 from tests.django.doctoring import Examined, examined_at, site_at
 from tests.django.doctoring import examined as examine
-from tests.django.helpers import make_images
+from tests.django.helpers import make_images, run
 from tests.storage.scripted import scripted
 from tests.storage.scripted_bucket import ScriptedBucket
 from tests.testapp.models import Product
@@ -109,6 +109,14 @@ def test_doctor__a_client_config_silences_settings() -> None:
 
     assert found.diagnoses == {"client_config_ignored": "warning"}
     assert "ignores its addressing_style" in found.diagnosis("client_config_ignored")["fact"]
+
+
+def test_doctor__a_location_that_is_rewritten_is_a_sentence() -> None:
+    with scripted(ScriptedBucket()) as server, site_at(server.url, location="media//images"):
+        code, _out, err = run("imagesync_doctor")
+
+    assert code == 1
+    assert "media//images" in err
 
 
 SAFE = {"orm": "default", "workers": 2, "queue_limit": 2, "timeout": 100, "retry": 400, "max_attempts": 2, "catch_up": False}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 
@@ -263,3 +264,67 @@ def test_doctor__a_region_that_nobody_tells_is_not_asked(answer: Answer) -> None
 
     assert found.diagnoses == {}
     assert found.check("region")["status"] == "not asked"
+
+
+@pytest.mark.parametrize(
+    ("answers", "id"),
+    [
+        ({"ListObjectsV2": error(400, "ExpiredToken")}, "expired_credentials"),
+        ({"ListObjectsV2": error(503, "SlowDown")}, "throttled"),
+        ({"ListObjectsV2": Answer(502, b"<html>")}, "server_error"),
+        ({"ListObjectsV2": error(403, "AllAccessDisabled")}, "list_denied"),
+        ({"ListObjectsV2": error(400, "InvalidRequest")}, "bad_request"),
+        ({"ListObjectsV2": error(404, "NoSuchBucket")}, "no_bucket"),
+        ({"HeadBucket": Answer(403), "ListObjectsV2": error(403, "InvalidAccessKeyId")}, "bad_credentials"),
+    ],
+)
+def test_doctor__a_listing_that_fails_is_told_with_its_reason(answers: dict[str, Answer], id: str) -> None:
+    found = examined(ScriptedBucket(answers))
+
+    assert (found.code, found.diagnoses) == (3, {id: "failed"})
+
+
+def test_doctor__a_refused_head_of_the_bucket_is_no_fault_where_the_listing_answers() -> None:
+    found = examined(ScriptedBucket({"HeadBucket": Answer(403)}))
+
+    assert (found.code, found.diagnoses) == (0, {})
+    assert found.check("bucket")["status"] == "ok"
+
+
+def test_doctor__a_server_that_tells_the_region_in_errors_only() -> None:
+    """As OpenStack Swift does: a HEAD gets a bare 400, and botocore swallows the listing's error that names it."""
+
+    class Swift(ScriptedBucket):
+        def __call__(self, request: Request) -> Answer:
+            signed_for = f"{request.authorization}{request.query.get('X-Amz-Credential', '')}"
+            if "eu-north-1" in signed_for or not signed_for.strip("[]"):
+                return super().__call__(request)
+            if request.method == "HEAD":
+                return Answer(400)
+            in_query = "X-Amz-Credential" in request.query
+            code = "AuthorizationQueryParametersError" if in_query else "AuthorizationHeaderMalformed"
+            return error(400, code, "<Region>eu-north-1</Region>")
+
+    found = examined(Swift(tells_region=False), region_name="us-east-1")
+
+    assert (found.code, found.diagnoses) == (3, {"wrong_region": "failed", "url_refused": "failed"})
+    assert "is in eu-north-1; the application is configured for us-east-1" in found.told
+    assert "HTTP 400 AuthorizationQueryParametersError" in found.diagnosis("url_refused")["fact"]
+
+
+def test_doctor__without_credentials_nothing_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    found = examined(ScriptedBucket(), access_key=None, secret_key=None)
+
+    assert (found.code, found.diagnoses) == (4, {"no_credentials": "failed"})
+
+
+def test_doctor__an_endpoint_that_redirects_for_ever_answers_nothing() -> None:
+    found = examined(ScriptedBucket({"HeadBucket": Answer(301)}, tells_region=False))
+
+    assert (found.code, found.diagnoses) == (4, {"redirected": "failed"})
