@@ -13,7 +13,7 @@ from imagesync.core.site_advice import shared_keys
 from imagesync.core.verdicts import Evidence
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
-from imagesync.storage.listing import ListedObject
+from imagesync.storage.contents import ListedObject
 from imagesync.storage.store import Store
 
 NEWEST_RECORDS = 10

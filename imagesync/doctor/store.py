@@ -33,8 +33,9 @@ from imagesync.core.verdicts import Evidence
 from imagesync.doctor.samples import LISTING, Sample, first_readable, samples
 from imagesync.exceptions import ListingBroken
 from imagesync.records import Source
+from imagesync.storage.contents import ListedObject
 from imagesync.storage.contract import REGION_HEADER, Store
-from imagesync.storage.listing import Asked, ListedObject, validate_page
+from imagesync.storage.listing import Asked, validate_page
 from imagesync.storage.preflight import absent_key, place_of, same_region
 from imagesync.storage.questions import bucket_location, clock_ahead_by, lifecycle_rules
 
