@@ -6,6 +6,7 @@ and documented (docs/commands.md).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +14,6 @@ from enum import StrEnum
 from imagesync.core.diagnosis import Diagnosis, Place
 from imagesync.core.nearmiss import SENTENCES, Slip
 from imagesync.core.shell import shell_word
-from imagesync.core.site_url import SiteUrl, url_fault
 from imagesync.core.verdicts import Reason, Verdict
 
 
@@ -76,8 +76,6 @@ class Facts:
     """What S3 said, such as ``404 NoSuchKey``."""
     unfit: Diagnosis | None = None
     """Why the store cannot be believed."""
-    bucket_region: str = ""
-    """As the server told it."""
     records: tuple[str, ...] = ()
     outdated: tuple[str, ...] = ()
     """Records whose own mark says that an object which is there is not, or the other way round."""
@@ -85,16 +83,18 @@ class Facts:
     """(purge, record) of records with this key that were purged and not restored."""
     found: tuple[Found, ...] = ()
     hidden: Hidden = Hidden()
-    url: SiteUrl | None = None
+    browsed: bool = False
+    """Whether a browser's request for the site's URL was made."""
+    url_problem: Diagnosis | None = None
+    """Why a browser does not get the object by that URL."""
 
 
 def conclude(facts: Facts) -> Conclusion:
     if facts.unfit is not None:
-        fact, hint = facts.unfit.fact.rstrip("."), facts.unfit.hint.rstrip(".")
         return Conclusion(
             "store_unfit",
             Outcome.NOT_BELIEVED,
-            f"Nothing is concluded, because the store cannot be believed: {fact}; {hint}.",
+            f"Nothing is concluded, because the store cannot be believed: {_clauses(facts.unfit)}.",
         )
     return _BY_VERDICT[facts.verdict](facts)
 
@@ -106,6 +106,11 @@ def worst(conclusions: Sequence[Conclusion]) -> Outcome:
     return next((one for one in order if one in outcomes), Outcome.HEALTHY)
 
 
+def _clauses(diagnosis: Diagnosis) -> str:
+    """Its fact and its hint as parts of one sentence."""
+    return re.sub(r"\.(?= [A-Z])", ";", f"{diagnosis.fact} {diagnosis.hint}").rstrip(".")
+
+
 def _attention(id: str, fact: str, step: str) -> Conclusion:
     return Conclusion(id, Outcome.ATTENTION, f"{fact}: {step}.")
 
@@ -115,10 +120,13 @@ def _could_not_look(id: str, fact: str, step: str) -> Conclusion:
 
 
 def _present(facts: Facts) -> Conclusion:
-    fault = url_fault(facts.url, facts.place, bucket_region=facts.bucket_region) if facts.url else None
-    if fault is not None:
-        return _attention(fault.id, f"The object is there, but {fault.fact}", fault.step)
-    there = "The object is there and a browser gets it" if facts.url else "The object is there"
+    if facts.url_problem is not None:
+        return Conclusion(
+            facts.url_problem.id,
+            Outcome.ATTENTION,
+            f"The object is there, but visitors do not see it: {_clauses(facts.url_problem)}.",
+        )
+    there = "The object is there and a browser gets it" if facts.browsed else "The object is there"
     if facts.outdated:
         return Conclusion(
             "mark_outdated",

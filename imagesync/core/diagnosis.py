@@ -12,6 +12,7 @@ from imagesync.core.classify import failure_reason
 from imagesync.core.verdicts import Evidence, Reason
 
 DEFAULT_REGION = "us-east-1"
+_OTHER_NAMES = {"": DEFAULT_REGION, "aws-global": DEFAULT_REGION, "EU": "eu-west-1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,11 @@ class Place:
     region: str
     endpoint: str
     prefix: str
+
+
+def is_same_region(one: str, other: str) -> bool:
+    """Whether two names mean one region: S3 still tells some by their oldest name ("GetBucketLocation")."""
+    return _OTHER_NAMES.get(one, one) == _OTHER_NAMES.get(other, other)
 
 
 DIAGNOSES: dict[str, str] = {

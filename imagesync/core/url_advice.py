@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from imagesync.core.diagnosis import DEFAULT_REGION, Diagnosis, Place
+from imagesync.core.diagnosis import DEFAULT_REGION, Diagnosis, Place, is_same_region
 
 _GLOBAL_HOST = re.compile(r"(?:.+\.)?s3\.amazonaws\.com")
 _PATH_HOST = re.compile(r"s3(?:\.dualstack)?(?:[.-][a-z]+(?:-[a-z]+)+-\d)?\.amazonaws\.com(?:\.cn)?")
@@ -60,7 +60,7 @@ def url_failure(place: Place, browsed: Browsed, bucket_region: str) -> Diagnosis
             f"({browsed.code}).",
             hint=f"Check endpoint_url and custom_domain of {_options(place)}: browsers must be able to reach the host, too.",
         )
-    if browsed.status >= 500:
+    if browsed.status == 429 or browsed.status >= 500:
         return Diagnosis(
             id="url_failed",
             fact=f"{address.host} fails at the site's URL of an image that is there ({_answer(browsed)}).",
@@ -173,7 +173,7 @@ def _refused(browsed: Browsed) -> str:
 
 def _scope(browsed: Browsed, bucket_region: str) -> str:
     signed_for = browsed.address.region
-    if not signed_for or not bucket_region or signed_for == bucket_region:
+    if not signed_for or not bucket_region or is_same_region(signed_for, bucket_region):
         return ""
     return f" The URL is signed for {signed_for}; the bucket is in {bucket_region}."
 
@@ -198,6 +198,8 @@ _REMEDIES = {
     "SignatureDoesNotMatch": "Something changes the URL or the host on its way (a proxy, a CDN, custom_domain), or "
     "the secret key is wrong: check {options}.",
     "ExpiredToken": "The URL outlives the credentials that signed it: set AWS_QUERYSTRING_EXPIRE below their lifetime.",
+    "AccessDenied": "Allow s3:GetObject (and kms:Decrypt for encrypted objects) to the key that signs in {options}, and check "
+    "that AWS_QUERYSTRING_EXPIRE is not over before a page is shown.",
     "": "Compare the credentials, the region and the host that {options} sign URLs with to those of the application.",
 }
 

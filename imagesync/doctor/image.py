@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from imagesync.core.classify import classify_get, is_elsewhere
 from imagesync.core.conclusion import Conclusion, Facts, Found, Hidden, conclude
-from imagesync.core.diagnosis import Place
 from imagesync.core.shell import shell_word
 from imagesync.core.site_url import SiteUrl
 from imagesync.core.verdicts import Look, Reason, Verdict
@@ -19,6 +18,7 @@ from imagesync.models import FailedRead, Finding, Tombstone
 from imagesync.records import Record, Scope, Source, ordered_records
 from imagesync.records.history import failed_reads_of, history_of, purge_of, purged_with
 from imagesync.storage.contract import REGION_HEADER, KeyVersions, Store
+from imagesync.storage.preflight import place_of
 
 MAX_HISTORY = 50
 
@@ -145,29 +145,31 @@ def _report(
     asked_as: str = "",
 ) -> ImageReport:
     records, fingerprint = [one.record for one in naming], source.store.identity.fingerprint
-    url = browse_site_url(source, key, records)
+    place = place_of(source.store)
+    bucket_region = seen.fit.bucket_region or seen.look.evidence.headers.get(REGION_HEADER, "")
+    handed_out = browse_site_url(source, key, records, place=place, bucket_region=bucket_region)
     purged = tuple(purged_with(key, fingerprint=fingerprint))
     facts = Facts(
-        place=_place(source.store),
+        place=place,
         key=key,
         verdict=verdict,
         reason=str(reason),
         answer=f"{seen.look.evidence.status or ''} {seen.look.evidence.code}".strip(),
         unfit=seen.fit.reasons[0] if seen.fit.reasons else None,
-        bucket_region=seen.fit.bucket_region or seen.look.evidence.headers.get(REGION_HEADER, ""),
         records=tuple(record.label for record in records),
         outdated=tuple(one.record.label for one in naming if one.is_outdated),
         purged=tuple((tombstone.purge_id, tombstone.record_label) for tombstone in purged),
         found=_found(seen.near, source.store),
         hidden=_hidden(seen.versions),
-        url=url,
+        browsed=handed_out is not None,
+        url_problem=handed_out.problem if handed_out else None,
     )
     return ImageReport(
         source=source,
         key=key,
         asked_as=asked_as,
         seen=seen,
-        url=url,
+        url=handed_out.url if handed_out else None,
         naming=naming,
         history=tuple(history_of(key, records, fingerprint=fingerprint)[:MAX_HISTORY]),
         failed_reads=tuple(failed_reads_of(records)[:MAX_HISTORY]),
@@ -175,17 +177,6 @@ def _report(
         verdict=verdict,
         reason=str(reason),
         conclusion=conclude(facts),
-    )
-
-
-def _place(store: Store) -> Place:
-    identity = store.identity
-    return Place(
-        alias=identity.alias,
-        bucket=identity.bucket,
-        region=identity.region,
-        endpoint=identity.endpoint,
-        prefix=identity.prefix,
     )
 
 

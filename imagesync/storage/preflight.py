@@ -6,11 +6,11 @@ import uuid
 from dataclasses import dataclass
 
 from imagesync.core.diagnosis import (
-    DEFAULT_REGION,
     Diagnosis,
     Place,
     absent_key_answered,
     failed_call,
+    is_same_region,
     listing_broken,
     wrong_region,
 )
@@ -20,7 +20,6 @@ from imagesync.storage.contract import REGION_HEADER, Store, on_aws
 from imagesync.storage.listing import Asked, validate_page
 
 ABSENT_KEY = ".imagesync/absent-{}"
-_SAME_REGION = {"": DEFAULT_REGION, "aws-global": DEFAULT_REGION, "EU": "eu-west-1"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,4 +104,4 @@ def same_region(told: str, place: Place) -> bool:
     configured = place.region
     if configured == "auto" and not on_aws(place.endpoint):  # the server chooses
         return True
-    return _SAME_REGION.get(told, told) == _SAME_REGION.get(configured, configured)
+    return is_same_region(told, configured)

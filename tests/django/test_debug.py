@@ -428,10 +428,11 @@ def test_debug__a_url_that_is_signed_for_another_region_is_found_out(
 
     code, document = debug("images/a.jpg")
 
-    assert (code, document["verdict"], document["conclusion"]["id"]) == (3, "present", "url_wrong_region")
-    assert document["conclusion"]["sentence"].startswith(
-        "The object is there, but the URL of the site is signed for us-east-1 and a browser gets 400"
-    )
+    assert (code, document["verdict"], document["conclusion"]["id"]) == (3, "present", "url_refused")
+    sentence = document["conclusion"]["sentence"]
+    assert sentence.startswith("The object is there, but visitors do not see it: ")
+    assert "HTTP 400 AuthorizationQueryParametersError" in sentence
+    assert f"signed for us-east-1; the bucket is in {REGION}" in sentence
     assert f'AWS_S3_REGION_NAME = "{REGION}"' in document["conclusion"]["sentence"]
 
 
@@ -455,7 +456,7 @@ def test_debug__an_unsigned_url_of_a_private_bucket_is_found_out(s3: EmbeddedS3,
 
     code, document = debug("images/a.jpg")
 
-    assert (code, document["url"]["signature"], document["conclusion"]["id"]) == (3, "none", "url_not_signed")
+    assert (code, document["url"]["signature"], document["conclusion"]["id"]) == (3, "none", "url_refused")
 
 
 def test_debug__a_host_that_does_not_answer_is_found_out(s3: EmbeddedS3, stored_with: Any) -> None:
@@ -465,7 +466,7 @@ def test_debug__a_host_that_does_not_answer_is_found_out(s3: EmbeddedS3, stored_
 
     code, document = debug("images/a.jpg")
 
-    assert (code, document["conclusion"]["id"]) == (3, "url_unanswered")
+    assert (code, document["conclusion"]["id"]) == (3, "url_unreachable")
     assert document["url"]["host"] == "127.0.0.1:9"
 
 
