@@ -8,7 +8,7 @@ from imagesync.reports.escaping import printable
 from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
 from imagesync.reports.images import IMAGE_FORMATS, write_images
 from imagesync.reports.purges import PURGE_FORMATS, write_purge, write_restore
-from imagesync.reports.selftests import write_self_test
+from imagesync.reports.selftests import write_self_tests
 
 __all__ = [
     "AUDIT_FORMATS",
@@ -21,5 +21,5 @@ __all__ = [
     "write_images",
     "write_purge",
     "write_restore",
-    "write_self_test",
+    "write_self_tests",
 ]

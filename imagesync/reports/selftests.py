@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from imagesync.reports.escaping import printable
@@ -11,11 +11,13 @@ from imagesync.reports.escaping import printable
 Document = Mapping[str, Any]
 
 
-def write_self_test(out: TextIO, format: str, document: Document) -> None:
-    """``format`` is ``text`` or ``json``; ``document`` is ``imagesync.selftest/1``."""
+def write_self_tests(out: TextIO, format: str, documents: Sequence[Document]) -> None:
+    """``format`` is ``text`` or ``json``; each document, one per storage, is ``imagesync.selftest/1``."""
     if format == "json":
-        out.write(json.dumps(document) + "\n")
-    else:
+        several = {"schema": "imagesync.selftests/1", "storages": documents}
+        out.write(json.dumps(documents[0] if len(documents) == 1 else several) + "\n")
+        return
+    for document in documents:
         out.writelines(f"{line}\n" for line in _lines(document))
 
 

@@ -185,7 +185,7 @@ _HEADS = [
         for status in (204, 301, 302, 307, 400, 401, 403, 404, 405, 410, 412, 429, 500, 501, 503, 504)
         for gone in (False, True)
     ),
-    _head("404 with a delete marker, the object gone", Answer(404, headers={"x-amz-delete-marker": "true"}), "missing", of_absent=True),
+    _head("404 with a delete marker, the object gone", Answer(404, headers={"x-amz-delete-marker": "true"}), "recoverable", of_absent=True),
     _head("400 with a region, the object there", Answer(400, headers={"x-amz-bucket-region": REGION}), "present"),
     Row("HEAD closed, the object there", "HEAD", manner(Manner.CLOSE), "present"),
     Row("HEAD reset, the object gone", "HEAD", manner(Manner.RESET), "missing", of_absent=True),

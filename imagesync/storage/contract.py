@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 from imagesync.core.verdicts import Evidence
 
 REGION_HEADER = "x-amz-bucket-region"
+DELETE_MARKER = "x-amz-delete-marker"
 KEPT_HEADERS = frozenset(
     {
         REGION_HEADER,
-        "x-amz-delete-marker",
+        DELETE_MARKER,
         "x-amz-version-id",
         "x-amz-storage-class",
         "x-amz-restore",

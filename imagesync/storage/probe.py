@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from imagesync.core.classify import classify_get, classify_head, failure_reason, hides_versions
 from imagesync.core.ranges import key_is_sendable
 from imagesync.core.verdicts import Evidence, Expected, Look, Reason, Verdict
-from imagesync.storage.contract import Store, clean_code
+from imagesync.storage.contract import DELETE_MARKER, Store, clean_code
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -72,9 +72,10 @@ def look(
         return _unsendable(store, key, now())
     evidence = store.head(key)
     judged = classify_head(evidence, expected)
-    if judged is None:
-        return confirm(store, key, versioning=versioning, expected=expected, now=now)
-    return _look(store, key, *judged, evidence, now())
+    if judged is not None:
+        return _look(store, key, *judged, evidence, now())
+    seen = confirm(store, key, versioning=versioning, expected=expected, now=now)
+    return _hidden(seen) if seen.verdict is Verdict.MISSING and hides_versions(evidence) else seen
 
 
 def look_all(
@@ -135,6 +136,12 @@ class _Waiting(Generic[T]):
         if time.monotonic() - self._beat_at >= HEARTBEAT_SECONDS:
             self._heartbeat()
             self._beat_at = time.monotonic()
+
+
+def _hidden(seen: Look) -> Look:
+    """A delete marker that HEAD told of and GET did not (some servers): what looks absent can be brought back."""
+    headers = {**seen.evidence.headers, DELETE_MARKER: "true"}
+    return replace(seen, verdict=Verdict.RECOVERABLE, evidence=replace(seen.evidence, headers=headers))
 
 
 def _is_clean_absence(evidence: Evidence) -> bool:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
+from functools import partial
 
 import pytest
 from django.core.files.storage import default_storage
 
 from imagesync.core import classify
 from imagesync.core.verdicts import Evidence, Reason, Verdict
-from imagesync.reports import printable, write_self_test
+from imagesync.reports import printable, write_self_tests
 from imagesync.selftest.document import self_test_document
 from imagesync.selftest.row import Row
 from imagesync.selftest.run import Judged, self_test
 from imagesync.selftest.table import TABLE, rows_of
+from project.embedded_s3 import EmbeddedS3
+from tests.django.helpers import run
 from tests.storage.scripted import storage_of
 
 LOCATION = "media/2026"
@@ -88,7 +92,7 @@ def test_report__shows_every_answer_and_that_none_is_unsafe(judged: dict[str, Ju
     out = io.StringIO()
     document = self_test_document("default", judged.values())
 
-    write_self_test(out, "text", document)
+    write_self_tests(out, "text", [document])
 
     text = out.getvalue()
     assert all(printable(row.id) in text for row in TABLE)
@@ -106,6 +110,38 @@ def test_report__shouts_when_an_answer_is_unsafe() -> None:
     row = rows_of("HEAD_BUCKET")[-1]
     out = io.StringIO()
 
-    write_self_test(out, "text", self_test_document("default", [Judged(row, "fit", "", deletable=True)]))
+    write_self_tests(out, "text", [self_test_document("default", [Judged(row, "fit", "", deletable=True)])])
 
     assert "UNSAFE: 1 other answers" in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_command__plays_the_table_with_the_projects_settings_and_asks_s3_nothing(s3: EmbeddedS3) -> None:
+    s3.requests.clear()
+
+    code, out, _err = run("imagesync_doctor", "--self-test", "--format", "json")
+
+    document = json.loads(out)
+    assert code == 0
+    assert document["schema"] == "imagesync.selftest/1"
+    assert document["counts"]["played"] == len(TABLE)
+    assert document["counts"]["unsafe"] == document["counts"]["differing"] == 0
+    assert not s3.requests
+
+
+@pytest.mark.django_db
+def test_command__fails_when_an_answer_is_not_judged_as_documented(
+    s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "imagesync.storage.probe.classify_get", lambda answer, expected: (Verdict.MISSING, "")
+    )
+    monkeypatch.setattr(
+        "imagesync.management.commands.imagesync_doctor.self_test", partial(self_test, rows=TABLE[:20])
+    )
+
+    code, out, err = run("imagesync_doctor", "--self-test")
+
+    assert code == 3
+    assert "UNSAFE" in out
+    assert "Do not purge" in err

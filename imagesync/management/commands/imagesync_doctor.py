@@ -9,8 +9,12 @@ from imagesync.conf import app_settings
 from imagesync.doctor.document import examination_document
 from imagesync.doctor.examination import Examination, examine
 from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, output
-from imagesync.records import find_sources
-from imagesync.reports import EXAMINATION_FORMATS, write_examination
+from imagesync.management.progress import TerminalProgress
+from imagesync.records import Source, find_sources
+from imagesync.reports import EXAMINATION_FORMATS, write_examination, write_self_tests
+from imagesync.selftest.document import self_test_document
+from imagesync.selftest.run import self_test
+from imagesync.selftest.table import TABLE
 
 
 class Command(ImageSyncCommand):
@@ -18,14 +22,24 @@ class Command(ImageSyncCommand):
     examples = """\
   manage.py imagesync_doctor
   manage.py imagesync_doctor --storage default --format json
+  manage.py imagesync_doctor --self-test
 """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
+        parser.add_argument(
+            "--self-test",
+            action="store_true",
+            help="Play every answer of S3 that imagesync knows to a client with this project's settings, and show how "
+            "each is judged. Asks S3 nothing.",
+        )
         parser.add_argument("--format", choices=EXAMINATION_FORMATS, default="text", help="Default: text.")
 
-    def run(self, *, storage: str, format: str, **options: Any) -> None:
-        self._examine(storage, format)
+    def run(self, *, storage: str, format: str, self_test: bool, **options: Any) -> None:
+        if self_test:
+            self._test(storage, format)
+        else:
+            self._examine(storage, format)
 
     def _examine(self, alias: str, format: str) -> None:
         examination = examine(
@@ -36,6 +50,28 @@ class Command(ImageSyncCommand):
         with output("", self.stdout, "") as out:
             write_examination(out, format, examination_document(examination))
         _exit(examination)
+
+    def _test(self, alias: str, format: str) -> None:
+        documents = [self._tested(source) for source in find_sources(alias=alias)]
+        with output("", self.stdout, "") as out:
+            write_self_tests(out, format, documents)
+        wrong = sum(one["counts"]["unsafe"] + one["counts"]["differing"] for one in documents)
+        if wrong:
+            raise CommandError(
+                f"{wrong} answers are not judged as documented. Do not purge with these versions of boto3 and botocore; "
+                "report this with the output above.",
+                returncode=FINDINGS,
+            )
+
+    def _tested(self, source: Source) -> dict[str, Any]:
+        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
+        alias = source.store.identity.alias
+        progress.begin(f"playing {len(TABLE)} answers to the client of storage {alias}", len(TABLE))
+        try:
+            storage = source.targets[0].field.storage
+            return self_test_document(alias, self_test(storage, on_row=progress.advance))
+        finally:
+            progress.end()
 
 
 def _exit(examination: Examination) -> None:
