@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.live import ceph
+from tests.live.ceph import CEPH
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -84,8 +84,8 @@ def _local_server() -> str:
 
 
 def live_lanes() -> tuple[list[Lane], str]:
-    if not ceph.install():
-        return [], f"live lane left out: {ceph.available()[1]}"
+    if not CEPH.install():
+        return [], f"live lane left out: {CEPH.available()[1]}"
     story = Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])
     return [story, Lane("live uploads (Ceph RGW)", [*PYTEST, "tests/live/test_uploads.py"])], ""
 

@@ -7,32 +7,29 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import boto3
 import psycopg
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 
 from tests.live.awkward import awkward_keys, image_bytes, kinds_of_keys
-from tests.live.ceph import PREFIX, ROOT, CephFailed, CephRGW, Janitor, available
+from tests.live.ceph import CEPH, CephRGW
+from tests.live.janitor import PREFIX, Janitor
+from tests.live.servers import ServerFailed
+from tests.live.site import UPLOADS_AT_ONCE, Difference, Site, expect, s3_client, variables
 
 BUCKET = "live-images"
 NUMBER = 10_000
 GONE, EMPTIED, EXTRA = 37, 3, 5
-UPLOADS_AT_ONCE = 12
-COMMAND_SECONDS = 120
 
 IMAGES = "imagesync_image"
 JOURNAL = {f"imagesync_{table}" for table in ("audit", "auditrange", "finding", "purge", "tombstone")}
@@ -43,30 +40,6 @@ STARTS_AGAIN = frozenset({"verdict", "verdict_at", "missing_since"})
 Row = dict[str, Any]
 Dump = dict[str, list[str]]
 """Every row of every table as PostgreSQL's own text."""
-
-
-class Difference(Exception):
-    """Something is not as it must be."""
-
-
-def expect(found: Any, expected: Any, what: str) -> None:
-    if found == expected:
-        return
-    if isinstance(found, set):
-        raise Difference(
-            f"{what}: {len(found)} found, {len(expected)} expected; "
-            f"too many: {_some(found - expected)}; lacking: {_some(expected - found)}"
-        )
-    raise Difference(f"{what}: {_short(found)} found, {_short(expected)} expected")
-
-
-def _some(values: Iterable[Any]) -> str:
-    return ", ".join(_short(value) for value in sorted(values)[:5]) or "none"
-
-
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 600 else f"{text[:600]}... ({len(text)} characters)"
 
 
 def damaged_keys() -> tuple[set[str], set[str]]:
@@ -92,21 +65,8 @@ class Story:
         self.keys = awkward_keys(NUMBER)
         self.gone, self.emptied = damaged_keys()
         self.extra = {f"uploads/2026/06/15/nobody names this {number}.jpg" for number in range(EXTRA)}
-        self.began_at = time.monotonic()
-        self.s3 = boto3.client(
-            "s3",
-            endpoint_url=ceph.url,
-            region_name="us-east-1",
-            aws_access_key_id=ceph.access_key,
-            aws_secret_access_key=ceph.secret_key,
-            config=Config(
-                s3={"addressing_style": "path"},
-                max_pool_connections=UPLOADS_AT_ONCE,
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"total_max_attempts": 3},
-            ),
-        )
+        self.site = Site(database_url, variables(ceph, BUCKET))
+        self.s3 = s3_client(ceph)
 
     def run(self) -> None:
         self.fill_bucket()
@@ -120,7 +80,7 @@ class Story:
         self.audit_again(purged)
         self.restore(audited)
         expect(self.objects(), objects, "the objects after all this, with size and ETag")
-        self.tell(f"the bucket holds the same {len(objects):,} objects, size and ETag too")
+        self.site.tell(f"the bucket holds the same {len(objects):,} objects, size and ETag too")
 
     # what there is before
 
@@ -136,10 +96,10 @@ class Story:
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             list(pool.map(put, self.keys, bodies))
         awkward = sum(len(keys) for keys in kinds_of_keys().values())
-        self.tell(f"{NUMBER:,} objects with real image bytes, {awkward:,} of them with awkward keys")
+        self.site.tell(f"{NUMBER:,} objects with real image bytes, {awkward:,} of them with awkward keys")
         self.uploaded = self.objects()
         expect(set(self.uploaded), set(self.keys), "the keys that the store lists")
-        self.tell(f"all {NUMBER:,} keys are listed as they were put")
+        self.site.tell(f"all {NUMBER:,} keys are listed as they were put")
 
     def fill_database(self) -> None:
         self.manage("migrate", "--verbosity", "0")
@@ -147,8 +107,8 @@ class Story:
             {"file": key, "size_bytes": self.uploaded[key][0], "etag": self.uploaded[key][1]}
             for key in self.keys
         ]
-        self.python("-m", "tests.live.story", "--insert", stdin=json.dumps(records))
-        self.tell(f"{NUMBER:,} records on PostgreSQL ({self.collation()})")
+        self.site.insert(records)
+        self.site.tell(f"{NUMBER:,} records on PostgreSQL ({self.collation()})")
 
     def damage(self) -> None:
         for key in self.gone:
@@ -164,7 +124,7 @@ class Story:
                 expect(error.response["Error"]["Code"], "NoSuchKey", f"the answer for {key!a}")
             else:
                 raise Difference(f"{key!a} was deleted and still answers")
-        self.tell(
+        self.site.tell(
             f"damage: {GONE} objects of {len(kinds_of_keys())} awkward kinds and ordinary ones deleted, "
             f"{EMPTIED} emptied, {EXTRA} added that no record names"
         )
@@ -195,7 +155,7 @@ class Story:
             if finding["verdict"] == "missing"
         }
         expect(evidence, {("GetObject", 404, "NoSuchKey")}, "the evidence of the missing")
-        self.tell(
+        self.site.tell(
             f"audit: exactly the {GONE} deleted are missing and the {EMPTIED} emptied mismatched; {report['requests']}"
         )
 
@@ -218,7 +178,9 @@ class Story:
         expect({entry["key"] for entry in report["delete"]}, self.gone, "the deleted keys")
         purged = self.dump()
         self.same(purged, self.without_gone(audited), "after the purge")
-        self.tell(f"purge: exactly the {GONE} records are gone, every other row of every table is untouched")
+        self.site.tell(
+            f"purge: exactly the {GONE} records are gone, every other row of every table is untouched"
+        )
         return purged
 
     def audit_again(self, purged: Dump) -> None:
@@ -227,7 +189,7 @@ class Story:
         figures = (report["counts"]["records"], report["counts"]["missing"])
         expect(figures, (NUMBER - GONE, 0), "the second audit's records and missing")
         self.same(self.dump(), purged, "after the second audit, which has nothing new to mark")
-        self.tell("audit after it: nothing is missing, no row was written")
+        self.site.tell("audit after it: nothing is missing, no row was written")
 
     def restore(self, audited: Dump) -> None:
         self.manage("restore_purged", "--no-input")
@@ -238,47 +200,10 @@ class Story:
         for row in self.images(restored):
             if row["file"] in self.gone:
                 expect({name: row[name] for name in again}, again, f"the restored record of {row['file']!a}")
-        self.tell(f"restore: {len(restored)} tables are row for row what they were, compared by SQL")
+        self.site.tell(f"restore: {len(restored)} tables are row for row what they were, compared by SQL")
 
     def manage(self, *arguments: str, exit_code: int = 0) -> str:
-        began_at = time.monotonic()
-        output = self.python("manage.py", *arguments, exit_code=exit_code)
-        self.tell(f"manage.py {' '.join(arguments)} -> exit {exit_code}, {time.monotonic() - began_at:.1f} s")
-        return output
-
-    def python(self, *arguments: str, exit_code: int = 0, stdin: str = "") -> str:
-        """A process of its own, which knows of the store only what the variables tell it."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment |= {
-            "DJANGO_SETTINGS_MODULE": "project.settings",
-            "DATABASE_URL": self.database_url,
-            "AWS_STORAGE_BUCKET_NAME": BUCKET,
-            "AWS_S3_REGION_NAME": "us-east-1",
-            "AWS_S3_ENDPOINT_URL": self.ceph.url,
-            "AWS_S3_ACCESS_KEY_ID": self.ceph.access_key,
-            "AWS_S3_SECRET_ACCESS_KEY": self.ceph.secret_key,
-            "AWS_S3_ADDRESSING_STYLE": "path",
-        }
-        what = " ".join(arguments)
-        try:
-            ended = subprocess.run(
-                [sys.executable, *arguments],
-                cwd=ROOT,
-                env=environment,
-                input=stdin,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=COMMAND_SECONDS,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise Difference(f"{what} did not end within {COMMAND_SECONDS} s") from error
-        if ended.returncode != exit_code:
-            raise Difference(
-                f"{what} ended with {ended.returncode}, not {exit_code}:\n"
-                f"{ended.stdout[-800:]}\n{ended.stderr[-2000:]}"
-            )
-        return ended.stdout
+        return self.site.manage(*arguments, exit_code=exit_code).stdout
 
     # what there is
 
@@ -327,9 +252,6 @@ class Story:
         names = (database.get(name) for name in ("datlocale", "daticulocale", "datcollate"))
         return f"{' '.join(version.split()[:2])}, collation {next(name for name in names if name)}"
 
-    def tell(self, text: str) -> None:
-        print(f"[{time.monotonic() - self.began_at:5.1f} s] {text}", flush=True)
-
 
 def _without(texts: list[str], columns: frozenset[str]) -> set[str]:
     rows = texts
@@ -341,35 +263,6 @@ def _without(texts: list[str], columns: frozenset[str]) -> set[str]:
     unique = set(rows)
     expect(len(unique), len(rows), "distinct rows")
     return unique
-
-
-def insert_records() -> None:
-    """Insert the records that standard input describes. A process of its own: it needs Django's settings."""
-    import django
-
-    django.setup()
-    from datetime import timedelta
-
-    from django.contrib.auth.models import User
-    from django.utils import timezone
-
-    from imagesync.models import Image
-
-    owners = [*(User.objects.create_user(f"owner {number}") for number in range(3)), None]
-    two_days_ago = timezone.now() - timedelta(days=2)
-    Image.objects.bulk_create(
-        (
-            Image(
-                title=f"image {number}: {record['file']}"[:255],
-                owner=owners[number % len(owners)],
-                created_at=two_days_ago + timedelta(microseconds=number),
-                # some records remember what was stored, as after an upload; some know only the name
-                **(record if number % 2 else {"file": record["file"]}),
-            )
-            for number, record in enumerate(json.load(sys.stdin))
-        ),
-        batch_size=1000,
-    )
 
 
 @contextmanager
@@ -416,10 +309,7 @@ def fresh_database(url: str) -> Iterator[str]:
 
 
 def main() -> int:
-    if sys.argv[1:] == ["--insert"]:
-        insert_records()
-        return 0
-    ok, why = available()
+    ok, why = CEPH.available()
     if not ok:
         print(f"live lane left out: {why}")
         return 1
@@ -427,16 +317,16 @@ def main() -> int:
         with CephRGW() as ceph, postgres() as database_url:
             story = Story(ceph, database_url)
             memory = sum(ceph.memory_mb().values())
-            story.tell(
+            story.site.tell(
                 f"Ceph RGW answered after {ceph.ready_after_s:.1f} s; {memory:.0f} MB in three daemons"
             )
             story.run()
             memory = sum(ceph.memory_mb().values())
-            story.tell(f"everything is as it must be; Ceph ends with {memory:.0f} MB")
+            story.site.tell(f"everything is as it must be; Ceph ends with {memory:.0f} MB")
     except Difference as difference:
         print(f"DIFFERENT: {difference}", flush=True)
         return 1
-    except (CephFailed, BotoCoreError, ClientError, psycopg.Error) as error:
+    except (ServerFailed, BotoCoreError, ClientError, psycopg.Error) as error:
         print(f"could not be told to the end: {type(error).__name__}: {error}", flush=True)
         return 1
     except KeyboardInterrupt:

@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
-from tests.live.ceph import ROOT, available
+from tests.live.ceph import CEPH
+from tests.live.janitor import ROOT
 
-AVAILABLE, WHY_NOT = available()
+AVAILABLE, WHY_NOT = CEPH.available()
 
 
 @pytest.mark.live
