@@ -18,8 +18,11 @@ FAILED_LOOKS = tuple(sorted(NOT_KNOWN))
 def findings_of(audit: Audit) -> QuerySet[Finding]:
     """What an audit found: what it opened and what it saw unchanged, in key order.
 
-    A record that this audit could not look at counts as that, whatever was known before.
+    A record that this audit could not look at counts as that, whatever was known before. An audit that judged
+    no record found nothing, whatever is still open from earlier ones.
     """
+    if audit.trust == Audit.Trust.UNTRUSTWORTHY and not audit.counts.get("records"):
+        return Finding.objects.none()
     until = Q(closed_at=None)
     if audit.finished_at is not None:
         until |= Q(closed_at__gt=audit.finished_at)

@@ -136,6 +136,20 @@ def test_audit__an_unfit_store_scans_nothing(memory_source: MakeSource) -> None:
     assert not Finding.objects.exists()
 
 
+def test_audit__one_that_scanned_nothing_reports_nothing_of_earlier_ones(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg")
+    [finding] = finding_rows(audited(source))
+    assert finding["verdict"] == "missing"
+    store.answer("HeadBucket", None, Evidence(operation="HeadBucket", status=404, code="404"))
+
+    unfit = audited(source)
+
+    assert (unfit.trust, unfit.counts["missing"]) == ("untrustworthy", 0)
+    assert list(finding_rows(unfit)) == []
+    assert verdicts() == {"a.jpg": "missing"}
+
+
 def test_audit__a_store_unfit_afterwards_turns_missing_into_unknown(memory_source: MakeSource) -> None:
     store, source = memory_source()
     make_images("a.jpg", "b.jpg")
