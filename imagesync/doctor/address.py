@@ -19,6 +19,7 @@ from imagesync.core.url_advice import (
     url_not_built,
 )
 from imagesync.doctor.samples import Sample
+from imagesync.doctor.site import settings_of
 from imagesync.storage.browser import Address, Browsed, address_of, browse
 from imagesync.storage.contract import Store
 from imagesync.storage.preflight import place_of
@@ -41,6 +42,13 @@ def url_checks(
     if sample is None:
         return [not_asked("url", "No object is known to be there and readable, so no URL was tried."), *hosts]
     return [_url_check(place, browse(url, timeout=timeout), bucket_region), *hosts]
+
+
+def signature_check(storage: Any, place: Place) -> Check | None:
+    """A storage that is told to sign by version 2 signs its requests so, too, and S3 refuses both alike."""
+    if settings_of(storage, place.alias).signature not in ("s3", "s3-query"):
+        return None
+    return failed("url", signature_v2(place, "S3 refuses every request, a browser's too."))
 
 
 def _why(error: Exception) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from imagesync.core.examination import Check, Standing, in_order, not_asked
-from imagesync.doctor.address import public_checks, url_checks
+from imagesync.doctor.address import public_checks, signature_check, url_checks
 from imagesync.doctor.samples import sharing_checks
 from imagesync.doctor.site import project_checks, settings_of, storage_checks
 from imagesync.doctor.store import Examined, examine_store
@@ -75,6 +75,8 @@ def _store_result(source: Source, timeout: float, now: Callable[[], datetime]) -
     checks = [*found.checks, *_settings(source), *sharing_checks(source)]
     if found.speaks:
         checks += _visitors(source, found, timeout)
+    elif "bad_request" in {check.diagnosis for check in found.checks}:
+        checks += _signatures(source)
     asked = {check.id for check in checks}
     checks += [not_asked(id, "Not before what failed is mended.") for id in OF_THE_STORE if id not in asked]
     return StoreResult(store=source.store.identity, checks=in_order(checks), answered=found.answered)
@@ -95,6 +97,14 @@ def _visitors(source: Source, found: Examined, timeout: float) -> list[Check]:
         signs_urls = signs_urls and settings_of(storage, place.alias).signs_urls
         rows += url_checks(storage, found.sample, place, found.bucket_region, timeout=timeout)
     return [*dict.fromkeys(rows), *public_checks(source.store, found.sample, signs_urls, timeout=timeout)]
+
+
+def _signatures(source: Source) -> list[Check]:
+    """Of a store that does not take the application's requests: how are they, and so the URLs, signed?"""
+    place = place_of(source.store)
+    storages = [target.field.storage for target in _by_storage(source)]
+    found = [check for storage in storages if (check := signature_check(storage, place)) is not None]
+    return list(dict.fromkeys(found))
 
 
 def _by_storage(source: Source) -> list[Target]:

@@ -70,6 +70,13 @@ def test_doctor__the_incident(site: EmbeddedS3) -> None:
     assert found.check("read")["status"] == "ok"
 
 
+def test_doctor__requests_signed_by_version_2_are_refused_like_the_urls(site: EmbeddedS3) -> None:
+    found = examined_at(site.url, signature_version="s3")
+
+    assert found.diagnoses == {"bad_request": "failed", "url_signature_v2": "failed"}
+    assert 'AWS_S3_SIGNATURE_VERSION = "s3v4"' in found.diagnosis("url_signature_v2")["hint"]
+
+
 def test_doctor__a_url_of_another_scope_is_refused_with_s3s_code(site: EmbeddedS3) -> None:
     found = examined_at(site.url, region_name="us-east-1", signature_version="s3v4")
 
