@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo serve test check format docs fast postgres live lock clean
+.PHONY: help demo serve test check format docs fast coverage postgres live lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -43,6 +43,9 @@ docs: $(STAMP) ## write the parts of docs/ that are made from the code
 
 fast: $(STAMP) ## the tests that need no server, on SQLite
 	@$(BIN)/python -m pytest -q tests/core tests/storage tests/django
+
+coverage: $(STAMP) ## which lines and branches the tests on SQLite leave out
+	@$(BIN)/python -m pytest -q --cov --cov-branch --cov-report=term:skip-covered tests/core tests/storage tests/django
 
 postgres: $(STAMP) ## the Django tests on a real PostgreSQL
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/django
