@@ -12,7 +12,7 @@ from imagesync.reports.escaping import printable
 Document = Mapping[str, Any]
 
 EXAMINATION_FORMATS = ("text", "json")
-_HINT = " " * 24 + "-> "
+_HINT = " " * 26 + "-> "
 
 
 def write_examination(out: TextIO, format: str, document: Document) -> None:

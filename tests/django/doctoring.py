@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,3 @@ def examined(*arguments: str) -> Examined:
 def examined_at(url: str, **options: Any) -> Examined:
     with site_at(url, **options):
         return examined()
-
-
-Doctor = Callable[..., Examined]

@@ -11,8 +11,10 @@ from imagesync.purge import execute as execution
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import find_sources
+from imagesync.records.receivers import deletion_receivers
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
+from tests.django.doctoring import examined_at
 from tests.django.helpers import audited, make_images
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,11 +30,7 @@ def django_cleanup() -> Iterator[None]:
     handlers.connect()
     yield
     for signal in (post_init, pre_save, post_save, post_delete):
-        signal.receivers = [
-            one
-            for one in signal.receivers
-            if not str(one[0][0] if isinstance(one[0][0], str) else "").startswith("django_cleanup")
-        ]
+        signal.receivers = [one for one in signal.receivers if "_django_cleanup_" not in str(one[0][0])]
         signal.sender_receivers_cache.clear()
     cache.FIELDS.clear()
 
@@ -69,3 +67,19 @@ def test_purge__deletes_no_object_even_one_put_back_in_the_last_moment(
 
     assert not Image.objects.filter(file="gone.jpg").exists()
     assert s3.keys_in(BUCKET) == ["a.jpg", "b.jpg", "gone.jpg"]
+
+
+def test_doctor__tells_of_django_cleanup_and_of_what_makes_it_dangerous(
+    s3: EmbeddedS3, django_cleanup: None
+) -> None:
+    calm, dangerous = examined_at(s3.url), examined_at(s3.url, file_overwrite=True)
+
+    assert calm.diagnoses == dangerous.diagnoses == {"cleanup_installed": "warning"}
+    assert "imagesync.Image" in calm.diagnosis("cleanup_installed")["fact"]
+    assert "others still need" not in calm.told
+    assert "others still need" in dangerous.diagnosis("cleanup_installed")["fact"]
+
+
+def test_cleanup__is_not_at_work_elsewhere() -> None:
+    """What the fixture connects, it disconnects: other tests delete records, too."""
+    assert [path for path in deletion_receivers(Image) if path.startswith("django_cleanup")] == []

@@ -56,16 +56,6 @@ def remove_thumbnails(sender: Any, **more: Any) -> None:
     """A receiver of the project's own."""
 
 
-def test_doctor__django_cleanup_is_told_with_what_makes_it_dangerous(cleaned_up: None) -> None:
-    calm, dangerous = examined(), examined(file_overwrite=True)
-
-    assert calm.diagnoses == dangerous.diagnoses == {"cleanup_installed": "warning"}
-    assert calm.diagnosis("cleanup_installed")["storage"] == ""
-    assert "imagesync.Image" in calm.diagnosis("cleanup_installed")["fact"]
-    assert "others still need" not in calm.diagnosis("cleanup_installed")["fact"]
-    assert "others still need" in dangerous.diagnosis("cleanup_installed")["fact"]
-
-
 def test_doctor__names_receivers_that_run_when_a_record_is_deleted() -> None:
     post_delete.connect(remove_thumbnails, sender=Product)
     try:
