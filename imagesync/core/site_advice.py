@@ -56,10 +56,10 @@ def region_unset(storage: StorageSettings) -> Diagnosis | None:
 
 
 def signature_v2_configured(storage: StorageSettings) -> Diagnosis | None:
-    if storage.endpoint or not storage.signs_urls:
-        return None
+    asked_for = storage.signature in ("s3", "s3-query")
     by_default = not storage.signature and storage.region in SIGNATURE_V2_REGIONS
-    if storage.signature not in ("s3", "s3-query") and not by_default:
+    # another server than AWS may well take what botocore chooses by itself
+    if not asked_for and not (by_default and storage.signs_urls and not storage.endpoint):
         return None
     why = (
         f"signature_version is {storage.signature!a}"

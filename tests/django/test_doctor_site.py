@@ -189,6 +189,7 @@ def test_checks__a_healthy_project_hears_nothing(
         ({"region_name": "us-east-1"}, "imagesync.W003", "s3v4"),
         ({"region_name": "eu-west-1"}, "imagesync.W003", "s3v4"),
         ({"signature_version": "s3"}, "imagesync.W003", "'s3'"),
+        ({"signature_version": "s3", "endpoint_url": "https://minio.example.com"}, "imagesync.W003", "s3v4"),
         ({"location": "media//images"}, "imagesync.W005", "'media//images'"),
         ({"location": "./media"}, "imagesync.W005", "AWS_LOCATION"),
         ({"location": "../media"}, "imagesync.W005", "AWS_LOCATION"),
