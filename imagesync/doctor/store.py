@@ -34,7 +34,7 @@ from imagesync.doctor.samples import LISTING, Sample, first_readable, samples
 from imagesync.exceptions import ListingBroken
 from imagesync.records import Source
 from imagesync.storage.contents import ListedObject
-from imagesync.storage.contract import REGION_HEADER, Store
+from imagesync.storage.contract import REGION_HEADER, Store, on_aws
 from imagesync.storage.listing import Asked, validate_page
 from imagesync.storage.preflight import absent_key, place_of, same_region
 from imagesync.storage.questions import bucket_location, clock_ahead_by, lifecycle_rules
@@ -148,16 +148,22 @@ def _pages_told(listed: list[ListedObject]) -> str:
 
 def _region(store: Store, found: Examined) -> None:
     place = place_of(store)
-    if not found.bucket_region and found.speaks:
-        found.bucket_region = bucket_location(store)
+    located = bucket_location(store) if found.speaks and not found.bucket_region else ""
+    if located and (on_aws(place.endpoint) or same_region(located, place)):
+        found.bucket_region = located
     told = found.bucket_region
-    if not told:
-        found.checks.append(not_asked("region", "The server does not tell where the bucket is."))
-    elif same_region(told, place):
+    if told and same_region(told, place):
         found.checks.append(fine("region", f"The bucket is in {told}, as configured."))
-    else:
+    elif told:
         found.checks.append(failed("region", wrong_region(place, told)))
         found.checks = [_see_the_region(one) for one in found.checks]
+    elif located:  # Ceph tells its zone group ("default"), which nobody signs for
+        fact = (
+            f"The server calls the bucket's location {located!a}, which need not be a region outside of AWS."
+        )
+        found.checks.append(not_asked("region", fact))
+    else:
+        found.checks.append(not_asked("region", "The server does not tell where the bucket is."))
 
 
 def _see_the_region(check: Check) -> Check:

@@ -1,4 +1,4 @@
-"""What the doctor says of a bucket: clock, versioning, lifecycle, the public; over a real socket."""
+"""What the doctor says of a bucket: listing, region, clock, versioning, lifecycle; over a real socket."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.django.doctoring import examined_at
+from tests.django.doctoring import Examined, examined_at
 from tests.django.helpers import make_images
 from tests.storage.scripted import Answer, Request, Script, error, scripted
 from tests.storage.scripted_bucket import ScriptedBucket, document
@@ -23,7 +23,7 @@ def record() -> None:
     make_images("a.jpg")
 
 
-def examined(bucket: ScriptedBucket, **options: object):
+def examined(bucket: ScriptedBucket, **options: object) -> Examined:
     with scripted(bucket) as server:
         return examined_at(server.url, **{**SIGNED, **options})
 
@@ -156,64 +156,6 @@ def test_doctor__a_refusal_of_what_is_not_listed_proves_nothing() -> None:
     assert "HTTP 403 AccessDenied" in found.check("read")["fact"]
 
 
-@pytest.mark.parametrize(
-    ("answers", "diagnoses"),
-    [
-        ({"AnonymousGet": Answer(206, b"x")}, {"public_objects": "warning"}),
-        ({"AnonymousList": document("ListBucketResult", "")}, {"public_listing": "warning"}),
-        ({"AnonymousList": Answer(200, b"<html>", {"Content_Type": "text/html"})}, {}),
-        ({"GetBucketPolicyStatus": document("PolicyStatus", "<IsPublic>true</IsPublic>")}, {"public_bucket": "warning"}),
-        ({"GetBucketPolicyStatus": document("PolicyStatus", "<IsPublic>false</IsPublic>")}, {}),
-        ({"GetBucketAcl": "READ"}, {"public_bucket": "warning"}),
-        ({"GetBucketAcl": "WRITE"}, {"public_bucket": "failed"}),
-        ({"GetBucketAcl": "WRITE", "GetPublicAccessBlock": "all"}, {}),
-    ],
-)  # fmt: skip
-def test_doctor__what_everybody_may_do(answers: dict[str, object], diagnoses: dict[str, str]) -> None:
-    named = {"READ": _acl("READ"), "WRITE": _acl("WRITE"), "all": _blocked()}
-    scripts = {kind: named[told] if isinstance(told, str) else told for kind, told in answers.items()}
-
-    found = examined(ScriptedBucket(scripts))  # type: ignore[arg-type]
-
-    assert found.diagnoses == diagnoses
-    assert found.code == (3 if "failed" in diagnoses.values() else 0)
-
-
-def _acl(permission: str) -> Answer:
-    everybody = '<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>'
-    grant = f"<Grant>{everybody}<Permission>{permission}</Permission></Grant>"
-    return document(
-        "AccessControlPolicy",
-        f"<Owner><ID>me</ID></Owner><AccessControlList>{grant}</AccessControlList>",
-    )
-
-
-def _blocked() -> Answer:
-    names = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-    return document("PublicAccessBlockConfiguration", "".join(f"<{name}>true</{name}>" for name in names))
-
-
-def test_doctor__public_images_by_plain_urls_are_meant() -> None:
-    image = Answer(206, b"x", {"Content_Type": "image/jpeg"})
-
-    found = examined(ScriptedBucket({"AnonymousGet": image}), querystring_auth=False)
-
-    assert found.diagnoses == {}
-    assert "unsigned" in found.check("url")["fact"]
-
-
-def test_doctor__when_nobody_says_what_is_public_it_says_so() -> None:
-    denied = error(403, "AccessDenied")
-    moved = Answer(301)
-    settings = ("GetBucketPolicyStatus", "GetBucketAcl", "GetPublicAccessBlock")
-
-    found = examined(
-        ScriptedBucket({"AnonymousGet": moved, "AnonymousList": moved, **dict.fromkeys(settings, denied)})
-    )
-
-    assert found.check("public")["status"] == "not asked"
-
-
 def test_doctor__a_listing_that_contradicts_itself() -> None:
     page = document(
         "ListBucketResult",
@@ -252,10 +194,19 @@ def test_doctor__a_key_that_cannot_exist_is_answered() -> None:
 
 
 def test_doctor__the_region_is_asked_for_where_no_header_tells_it() -> None:
-    found = examined(ScriptedBucket(region="eu-west-3", tells_region=False))
+    found = examined(ScriptedBucket(tells_region=False))
 
-    assert found.diagnoses == {"wrong_region": "failed"}
-    assert "eu-west-3" in found.diagnosis("wrong_region")["fact"]
+    assert found.diagnoses == {}
+    assert found.check("region")["fact"] == "The bucket is in eu-north-1, as configured."
+
+
+def test_doctor__a_location_that_is_no_region_is_no_fault() -> None:
+    """Ceph answers with the name of its zone group and takes a signature for any region."""
+    found = examined(ScriptedBucket(region="default", tells_region=False))
+
+    assert (found.code, found.diagnoses) == (0, {})
+    assert found.check("region")["status"] == "not asked"
+    assert "'default'" in found.check("region")["fact"]
 
 
 @pytest.mark.parametrize("answer", [error(403, "AccessDenied"), Answer(200, b"<html/>")])

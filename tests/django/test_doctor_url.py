@@ -159,6 +159,15 @@ def test_doctor__aws_by_path(at_aws: Any) -> None:
     assert found.diagnoses == {"path_style": "warning", "plain_http": "warning"}
 
 
+def test_doctor__a_location_that_aws_tells_is_believed(at_aws: Any) -> None:
+    bucket = ScriptedBucket(region="eu-west-3", tells_region=False)
+
+    found = at_aws(bucket, addressing_style="virtual", **SIGNED)
+
+    assert found.diagnoses["wrong_region"] == "failed"
+    assert "eu-west-3" in found.diagnosis("wrong_region")["fact"]
+
+
 def test_doctor__no_region_at_aws(at_aws: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
