@@ -73,7 +73,6 @@ def test_what_lacks_is_printed_as_the_statement_to_add(store: MemoryStore, opera
         "Effect": "Allow",
         "Action": "s3:ListBucket",
         "Resource": "arn:aws:s3:::realtor-image-generator",
-        "Condition": {"StringLike": {"s3:prefix": "media/*"}},
     }
 
 
