@@ -72,12 +72,23 @@ class Demo:
         self.expect(
             REGION in out and "AWS_S3_REGION_NAME" in out, "the real region and the line to change are named"
         )
+        self.tell(
+            "Why visitors see broken images meanwhile",
+            "The doctor asks for an image's URL as a browser does, without credentials:",
+        )
+        out = self.manage("imagesync_doctor", region=WRONG_REGION, exit_code=3)
+        self.expect(
+            "wrong_region" in out and "AuthorizationQueryParametersError" in out,
+            "the doctor names the region and the answer that a browser gets",
+        )
         self.tell("And if somebody purges all the same, unattended", "It refuses; nothing is touched:")
         self.manage("purge_orphans", "--no-input", region=WRONG_REGION, exit_code=4)
         self.expect(self.records() == before, "all twelve records are still there")
         self.comment("12 records before, 12 records after.")
 
-        self.tell("With the region corrected", "Six are present, six are missing, each with its evidence:")
+        self.tell("With the region corrected, the doctor", "Everything that must be right is:")
+        self.manage("imagesync_doctor")
+        self.tell("The audit", "Six are present, six are missing, each with its evidence:")
         self.manage("check_s3_images", exit_code=3)
         self.expect(self.counts() == {"present": 6, "missing": 6}, "six are present and six are missing")
         self.expect(self.missing() == GONE, "the missing ones are those whose object is gone")

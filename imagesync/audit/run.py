@@ -62,7 +62,6 @@ class _Running:
             self._finish(Trust.UNTRUSTWORTHY, [*news, *canaries.reasons])
             return
         reasons = [*news, *canaries.reasons]
-        self.progress.begin("looking first at what visitors could not read")
         failed_reads = look_at_failed_reads(self.source, self.scope, self._judge(fit.versioning))
         for part in self.audit.ranges.exclude(state=AuditRange.State.DONE):
             reasons += self._work_off(part, fit.versioning)
