@@ -5,14 +5,10 @@ each key is compared with what was done to it. Prints the table; ends with exit 
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -22,8 +18,8 @@ from project.database_url import sqlite_url
 from tests.live.awkward import image_bytes
 from tests.live.ceph import CEPH, CephRGW
 from tests.live.harmless import diagnosed, nobody_is_harmed
+from tests.live.place import Place, Table
 from tests.live.site import (
-    UPLOADS_AT_ONCE,
     Difference,
     Site,
     expect,
@@ -34,109 +30,8 @@ from tests.live.site import (
 
 LOCATION = "media/"
 READER, READER_KEY, READER_SECRET = "reader", "AKIALIVEEXAMPLE00002", "live-secret-for-tests-only-0000004"
-MANY, EACH_TENTH, AT_ONCE = 400, 10, 40
-LOADED_BY = 16
-
-Verdicts = dict[str, str]
-
-
-class Table:
-    """What was done to how many keys, what they must be, and what they were found to be."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[str, str, int, str, str, bool]] = []
-
-    def add(self, where: str, done: dict[str, tuple[str, str]], found: Verdicts) -> None:
-        """``done``: key -> what was done to it, and its verdicts, with "or" between."""
-        for what in dict.fromkeys(done.values()):
-            keys = [key for key, one in done.items() if one == what]
-            verdicts = Counter(found[key] for key in keys)
-            right = set(verdicts) <= set(what[1].split(" or "))
-            listed = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
-            self.rows.append((where, what[0], len(keys), what[1], listed, right))
-
-    def print(self) -> None:
-        heads = ("how it was looked at", "what was done", "keys", "must be", "found")
-        texts = [heads, *(tuple(map(str, row[:-1])) for row in self.rows)]
-        widths = [max(len(text[column]) for text in texts) for column in range(len(heads))]
-        for number, text in enumerate(texts):
-            line = "  ".join(word.ljust(width) for word, width in zip(text, widths, strict=True)).rstrip()
-            print(line if number == 0 or self.rows[number - 1][-1] else f"{line}  DIFFERENT")
-
-    @property
-    def differences(self) -> int:
-        return sum(not row[-1] for row in self.rows)
-
-
-class Place:
-    """A bucket, and a site of its own whose records name the keys in ``done``."""
-
-    def __init__(self, ceph: CephRGW, bucket: str, template: Path, **store: str) -> None:
-        self.ceph = ceph
-        self.bucket = bucket
-        self.database = ceph.folder / f"{bucket}.sqlite3"
-        shutil.copy(template, self.database)
-        self.site = Site(sqlite_url(self.database), variables(ceph, bucket)).with_store(**store)
-        self.prefix = store.get("AWS_LOCATION", "")
-        self.s3 = s3_client(ceph)
-        self.s3.create_bucket(Bucket=bucket)
-        self.done: dict[str, tuple[str, str]] = {}
-
-    def put(self, what: str, must_be: str, *names: str) -> list[str]:
-        """Upload images under these names; the keys."""
-        keys = self.name(what, must_be, *names)
-        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            list(pool.map(self._upload, keys, range(len(keys))))
-        return keys
-
-    def name(self, what: str, must_be: str, *names: str) -> list[str]:
-        """Only let records name them."""
-        keys = [self.prefix + name for name in names]
-        self.done.update(dict.fromkeys(keys, (what, must_be)))
-        return keys
-
-    def insert(self) -> None:
-        self.site.insert([{"file": key.removeprefix(self.prefix)} for key in self.done])
-
-    def delete(self, *keys: str) -> None:
-        for key in keys:
-            self.s3.delete_object(Bucket=self.bucket, Key=key)
-
-    def audit(self, *arguments: str, exit_code: int | tuple[int, ...] = 3) -> dict[str, Any]:
-        return self.site.report("check_s3_images", *arguments, exit_code=exit_code)
-
-    def verdicts(self, report: dict[str, Any]) -> Verdicts:
-        """The verdict of each key: a finding's, else ``present``. The marks on the records must say the same."""
-        found = dict.fromkeys(self.done, "present")
-        found.update({finding["key"]: finding["verdict"] for finding in report["findings"]})
-        for key, mark in self.marks().items():
-            looked = found[key] not in ("unknown", "denied")  # which never overwrite what is known
-            if looked and mark != found[key]:
-                raise Difference(f"{key!a} is reported {found[key]} and marked {mark}")
-        return found
-
-    def marks(self) -> Verdicts:
-        with closing(sqlite3.connect(self.database)) as connection:
-            rows = connection.execute("SELECT file, verdict FROM imagesync_image").fetchall()
-        return {self.prefix + name: verdict for name, verdict in rows}
-
-    def purge_takes_only(self, allowed: set[str], *, exactly: bool) -> None:
-        """A purge of what is missing now takes no record but these, and no object."""
-        before, objects = set(self.marks()), self.objects()
-        report = self.site.report("purge_orphans", "--no-input", "--grace", "0s", exit_code=(0, 4))
-        taken = before - set(self.marks())
-        expect(taken - allowed, set(), "records that a purge took and should not have")
-        if exactly:
-            expect((report["refused"], taken), (None, allowed), "the records that a purge took")
-        expect(self.objects(), objects, "the objects after the purge")
-        self.site.tell(f"the purge took {len(taken)} of {len(before)} records, and no object")
-
-    def objects(self) -> list[tuple[str, str]]:
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket)
-        return [(entry["Key"], entry["VersionId"]) for page in pages for entry in page.get("Versions", ())]
-
-    def _upload(self, key: str, number: int) -> None:
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=image_bytes(number), ContentType="image/png")
+MANY, EACH, AT_ONCE = 240, 8, 40
+OTHERS = 4
 
 
 class Damage:
@@ -175,7 +70,7 @@ class Damage:
         report = place.audit("--strategy", "head")
         found = place.verdicts(report)
         self.table.add("one by one", place.done, found)
-        place.purge_takes_only(keys_that(place.done, "missing"), exactly=True)
+        place.purge_takes_only(place.keys_that("missing"), exactly=True)
 
     def _index_is_damaged(self, place: Place, unlisted: list[str], lost: list[str]) -> None:
         pages = place.s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket)
@@ -184,7 +79,7 @@ class Damage:
         for key in unlisted:
             place.s3.head_object(Bucket=place.bucket, Key=key)
         for key in lost:
-            expect(answer_to(place, key), (404, "NoSuchKey"), f"the answer for {key!a}")
+            expect(place.answer_to(key), (404, "NoSuchKey"), f"the answer for {key!a}")
 
     # versions
 
@@ -206,7 +101,7 @@ class Damage:
         self._erase(place, marker_alone, markers=False, versions=True)
         self._erase(place, undone, markers=True, versions=False)
         for key in kept:
-            expect(answer_to(place, key), (404, "NoSuchKey"), f"the answer for {key!a}")
+            expect(place.answer_to(key), (404, "NoSuchKey"), f"the answer for {key!a}")
         place.insert()
         self.table.add("versioning enabled", place.done, place.verdicts(place.audit()))
 
@@ -215,7 +110,7 @@ class Damage:
         place.delete(*later)
         place.done |= later
         self.table.add("versioning suspended", place.done, place.verdicts(place.audit()))
-        place.purge_takes_only(keys_that(place.done, "missing"), exactly=True)
+        place.purge_takes_only(place.keys_that("missing"), exactly=True)
 
     def _versioning(self, place: Place, status: str) -> None:
         place.s3.put_bucket_versioning(Bucket=place.bucket, VersioningConfiguration={"Status": status})
@@ -247,20 +142,25 @@ class Damage:
 
         self._allow(place, read)  # nobody has looked yet
         self._nothing_is_missing(place, "without s3:ListBucket", '"s3:ListBucket"', bucket)
-        for where, may_list in (("s3:ListBucket", list_bucket), ("s3:ListBucket by prefix", under_location)):
-            self._allow(place, read, may_list)
-            self.table.add(f"with {where}", place.done, place.verdicts(place.audit()))
+        place.audit("--strategy", "head", exit_code=4)
+        diagnosed(place.site, "list_denied", '"s3:ListBucket"', bucket)
+        self._allow(place, read, under_location)  # of which a GET of an absent key knows nothing
+        self._nothing_is_missing(place, "s3:ListBucket by prefix", '"s3:ListBucket"', bucket)
+        self._allow(place, read, list_bucket)
+        self.table.add("with s3:ListBucket", place.done, place.verdicts(place.audit()))
         # six are marked missing now; from here on nobody can look
         self._allow(place, read)
         self._nothing_is_missing(place, "s3:ListBucket taken away", '"s3:ListBucket"', bucket)
         self._allow(place, list_bucket)
         self._nothing_is_missing(place, "s3:GetObject taken away", "403")
+        diagnosed(place.site, "read_denied", "403")
         place.s3.delete_bucket_policy(Bucket=place.bucket)
         self._nothing_is_missing(place, "everything taken away", "403")
         self._allow(place, read, list_bucket)
         with self._suspended():
             self._nothing_is_missing(place, "user suspended", "UserSuspended")
-        place.purge_takes_only(keys_that(place.done, "missing"), exactly=True)
+            diagnosed(place.site, "bad_credentials", "UserSuspended")
+        place.purge_takes_only(place.keys_that("missing"), exactly=True)
 
     def _allow(self, place: Place, *statements: dict[str, Any]) -> None:
         policy = {"Version": "2012-10-17", "Statement": statements}
@@ -273,12 +173,9 @@ class Damage:
         self.ceph.enable_user(READER)
 
     def _nothing_is_missing(self, place: Place, where: str, *named: str) -> None:
-        """By audit, by purge, however it looks; and no mark on any record is another than before."""
+        """By audit and by purge; and no mark on any record is another than before."""
         known = place.marks()
         nobody_is_harmed(place.database, place.site, *named)
-        place.audit("--strategy", "head", exit_code=4)
-        expect(place.marks(), known, f"the marks, {where}")
-        diagnosed(place.site, DOCTOR_SAYS[where], *named)
         done = {key: (what, f"as before: {known[key]}") for key, (what, _must_be) in place.done.items()}
         self.table.add(where, done, {key: f"as before: {mark}" for key, mark in place.marks().items()})
 
@@ -289,7 +186,7 @@ class Damage:
         url = self.ceph.start_throttled()
         place = self.place("throttled", AWS_S3_ENDPOINT_URL=url)
         whole = place.put("nothing", "present or unknown", *names("whole", MANY))
-        gone = whole[::EACH_TENTH]
+        gone = whole[::EACH]
         place.delete(*gone)
         place.done |= dict.fromkeys(gone, ("deleted", "missing or unknown"))
         place.insert()
@@ -306,6 +203,7 @@ class Damage:
             report = place.audit(*workers, exit_code=(0, 3, 4))
             self._throttled(place, "throttled, others busy", report, before)
             place.purge_takes_only(set(gone), exactly=False)
+        expect(self.ceph.throttled_requests() > MANY, True, "that the gateway turned many requests away")
 
     def _throttled(self, place: Place, where: str, report: dict[str, Any], before: int) -> None:
         turned_away = self.ceph.throttled_requests() - before
@@ -328,8 +226,8 @@ class Damage:
                 except ClientError:
                     continue  # turned away, as it is meant
 
-        with ThreadPoolExecutor(LOADED_BY) as pool:
-            readers = [pool.submit(read) for _ in range(LOADED_BY)]
+        with ThreadPoolExecutor(OTHERS) as pool:
+            readers = [pool.submit(read) for _ in range(OTHERS)]
             try:
                 yield
             finally:
@@ -338,37 +236,14 @@ class Damage:
                 reader.result()
 
 
-DOCTOR_SAYS = {
-    "without s3:ListBucket": "list_denied",
-    "s3:ListBucket taken away": "list_denied",
-    "s3:GetObject taken away": "read_denied",
-    "everything taken away": "list_denied",
-    "user suspended": "bad_credentials",
-}
-
-
 def names(what: str, number: int) -> list[str]:
     """Names with a space, a plus and letters beyond ASCII among them."""
     return [f"{what}/{serial} of + \u00e5ngstr\u00f6m.png" for serial in range(number)]
 
 
-def keys_that(done: dict[str, tuple[str, str]], must_be: str) -> set[str]:
-    return {key for key, (_what, verdict) in done.items() if verdict == must_be}
-
-
 def statement(action: str, resource: str) -> dict[str, Any]:
     who = {"AWS": [f"arn:aws:iam:::user/{READER}"]}
     return {"Effect": "Allow", "Principal": who, "Action": [action], "Resource": [resource]}
-
-
-def answer_to(place: Place, key: str) -> tuple[int, str]:
-    """Status and code of a GET."""
-    try:
-        answer = place.s3.get_object(Bucket=place.bucket, Key=key)
-    except ClientError as error:
-        return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
-    answer["Body"].close()
-    return answer["ResponseMetadata"]["HTTPStatusCode"], ""
 
 
 def story() -> None:
