@@ -86,6 +86,8 @@ class Place:
 
     def verdicts(self, report: dict[str, Any]) -> Verdicts:
         """The verdict of each key: a finding's, else ``present``. The marks on the records must say the same."""
+        if not report["counts"]["records"]:
+            return dict.fromkeys(self.done, "unknown")  # nothing was looked at
         found = dict.fromkeys(self.done, "present")
         found.update({finding["key"]: finding["verdict"] for finding in report["findings"]})
         for key, mark in self.marks().items():
