@@ -50,8 +50,10 @@ coverage: $(STAMP) ## which lines and branches the tests on SQLite leave out
 postgres: $(STAMP) ## the Django tests on a real PostgreSQL
 	@TEST_DATABASE=postgres $(BIN)/python -m pytest -q tests/django
 
-live: $(STAMP) ## the whole job against a real object store (Ceph RGW)
+live: $(STAMP) ## the whole job against real object stores (Ceph RGW, OpenStack Swift, rclone)
 	@$(BIN)/python -m tests.live.story
+	@$(BIN)/python -m tests.live.damage
+	@$(BIN)/python -m tests.live.regions
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --upgrade -o requirements.txt
