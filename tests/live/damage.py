@@ -204,7 +204,7 @@ class Damage:
             report = place.audit(*workers, exit_code=(0, 3, 4))
             self._throttled(place, "throttled, others busy", report, before)
             place.purge_takes_only(set(gone), exactly=False)
-        expect(self.ceph.throttled_requests() > MANY, True, "that the gateway turned many requests away")
+        expect(self.ceph.throttled_requests() > 0, True, "that the gateway turned requests away")
 
     def _throttled(self, place: Place, where: str, report: dict[str, Any], before: int) -> None:
         turned_away = self.ceph.throttled_requests() - before
