@@ -107,7 +107,13 @@ def live_lanes() -> tuple[list[Lane], list[str]]:
     for packages, lane in (
         (CEPH, Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])),
         (CEPH, Lane("live (Ceph damage)", [sys.executable, "-m", "tests.live.damage"])),
-        (CEPH, Lane("live uploads (Ceph RGW)", [*PYTEST, "tests/live/test_uploads.py"])),
+        (
+            CEPH,
+            Lane(
+                "live uploads (Ceph RGW)",
+                [*PYTEST, "tests/live/test_uploads.py", "tests/live/test_servers.py"],
+            ),
+        ),
         (SWIFT, Lane("live (Swift, rclone)", [sys.executable, "-m", "tests.live.regions"])),
     ):
         if packages.install():

@@ -8,7 +8,8 @@ read; everything else is in the folder. Buckets are addressed by path.
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import sys
 
 from tests.live.servers import DebianPackages, Server, free_ports, try_out
@@ -64,7 +65,7 @@ class Swift(Server):
 bind_ip = 127.0.0.1
 bind_port = {port}
 workers = 0
-user = {getpass.getuser()}
+user = {pwd.getpwuid(os.geteuid()).pw_name}
 swift_dir = {self.folder}
 devices = {self.folder}/devices
 mount_check = false
