@@ -38,6 +38,9 @@ class Place:
     prefix: str
 
 
+ABSENT_KEY = "a key that cannot exist"
+
+
 def is_same_region(one: str, other: str) -> bool:
     """Whether two names mean one region: S3 still tells some by their oldest name ("GetBucketLocation")."""
     return _OTHER_NAMES.get(one, one) == _OTHER_NAMES.get(other, other)
@@ -118,12 +121,20 @@ def list_denied(place: Place, what: str) -> Diagnosis:
     The statement is for the whole bucket. A condition on ``s3:prefix`` would allow the listing alone: GetObject has no
     such value, so absent keys are still answered with 403 (measured on Ceph RGW).
     """
-    statement = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn(place)}
+    arn = bucket_arn(place)
+    listing = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": arn}
+    reading = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{arn}/{place.prefix}*"}
+    hint = f"Add to the application's IAM policy: {json.dumps(listing)}"
+    if what == ABSENT_KEY:  # the listing was allowed, or nobody would have come so far
+        hint = (
+            "One of these two is lacking, or has a condition (imagesync_doctor tells which). Add to the application's IAM "
+            f"policy: {json.dumps([listing, reading])}"
+        )
     return Diagnosis(
         id="list_denied",
         fact=f'S3 refused {what} in bucket "{place.bucket}" (403), so an absent object cannot be told from a '
         "forbidden one.",
-        hint=f"Add to the application's IAM policy: {json.dumps(statement)}",
+        hint=hint,
     )
 
 
@@ -160,9 +171,7 @@ def failed_call(place: Place, evidence: Evidence) -> Diagnosis:
             return wrong_region(place, told)
         reason = Reason.BAD_REQUEST  # the region is right, so something else about the request is not
     if reason is Reason.ACCESS_DENIED and evidence.operation in ("ListObjectsV2", "GetObject"):
-        return list_denied(
-            place, "the listing" if evidence.operation == "ListObjectsV2" else "a key that cannot exist"
-        )
+        return list_denied(place, "the listing" if evidence.operation == "ListObjectsV2" else ABSENT_KEY)
     id, fact, hint = _FAILURES.get(reason, _FAILURES[Reason.UNEXPECTED_ANSWER])
     names = {
         "bucket": place.bucket,

@@ -64,16 +64,30 @@ def test_everything_is_asked_under_the_stores_own_prefix(store: MemoryStore) -> 
     assert all(key.startswith("media/") for key in asked)
 
 
-@pytest.mark.parametrize("operation", ["ListObjectsV2", "GetObject"])
-def test_what_lacks_is_printed_as_the_statement_to_add(store: MemoryStore, operation: str) -> None:
-    store.fail(operation, 403, "AccessDenied")
+LISTING = {
+    "Effect": "Allow",
+    "Action": "s3:ListBucket",
+    "Resource": "arn:aws:s3:::realtor-image-generator",
+}
+READING = {
+    "Effect": "Allow",
+    "Action": "s3:GetObject",
+    "Resource": "arn:aws:s3:::realtor-image-generator/*",
+}
+
+
+def test_what_lacks_is_printed_as_the_statement_to_add(store: MemoryStore) -> None:
+    store.fail("ListObjectsV2", 403, "AccessDenied")
     (reason,) = preflight(store).reasons
-    statement = json.loads(reason.hint[reason.hint.index("{") :])
-    assert statement == {
-        "Effect": "Allow",
-        "Action": "s3:ListBucket",
-        "Resource": "arn:aws:s3:::realtor-image-generator",
-    }
+
+    assert json.loads(reason.hint.partition("policy: ")[2]) == LISTING
+
+
+def test_when_the_listing_is_allowed_both_statements_are_printed(store: MemoryStore) -> None:
+    store.fail("GetObject", 403, "AccessDenied")
+    (reason,) = preflight(store).reasons
+
+    assert json.loads(reason.hint.partition("policy: ")[2]) == [LISTING, READING]
 
 
 def test_the_incidents_region_is_found_over_a_real_socket() -> None:
