@@ -72,7 +72,7 @@ LISTING = {
 READING = {
     "Effect": "Allow",
     "Action": "s3:GetObject",
-    "Resource": "arn:aws:s3:::realtor-image-generator/*",
+    "Resource": "arn:aws:s3:::realtor-image-generator/media/*",
 }
 
 
