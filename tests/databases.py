@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -20,10 +21,12 @@ def test_database(environ: Mapping[str, str]) -> dict[str, Any]:
     """
     if environ.get("TEST_DATABASE", "sqlite") == "sqlite":
         folder = tempfile.mkdtemp(prefix="imagesync-tests-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": f"{folder}/db.sqlite3",
-            "OPTIONS": {"timeout": 20},
+            # no waiting for the disk: what is written outlives a killed process all the same, and more is not asked
+            "OPTIONS": {"timeout": 20, "init_command": "PRAGMA synchronous=OFF"},
             # a file, not memory: tests start real processes that open the same database
             "TEST": {"NAME": f"{folder}/test.sqlite3"},
         }
@@ -43,6 +46,7 @@ def postgres_settings(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(host),
         "PORT": str(parts.port or ""),
+        "OPTIONS": {"options": "-c synchronous_commit=off"},  # as above
     }
     template = _language_template(url)
     settings["TEST"] = {"TEMPLATE": template, "NAME": f"test_imagesync_{os.getpid()}"}
