@@ -122,7 +122,11 @@ def _busy(audit: Audit) -> str:
 def _refuse_unknown_adoption(source: Source, scope: Scope) -> None:
     remembering = [target for target in source.targets if target.remembers]
     for fingerprint in scope.adopt:
-        if not any(target.model._base_manager.filter(store=fingerprint).exists() for target in remembering):
+        remembered = any(
+            target.model._base_manager.filter(store=fingerprint).exists() for target in remembering
+        )
+        if not remembered and not Audit.objects.filter(fingerprint=fingerprint).exists():
             raise NothingMatches(
-                f"--adopt {fingerprint}: no record was last seen in a store of that fingerprint."
+                f"--adopt {fingerprint}: no record was last seen in a store of that fingerprint, and no audit looked "
+                "at one."
             )

@@ -8,7 +8,7 @@ from collections import Counter
 from django.db.models import Count, QuerySet
 
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.trust import store_changed, written_elsewhere
+from imagesync.core.trust import STORE_CHANGED, store_changed, written_elsewhere
 from imagesync.models import Audit
 from imagesync.records import Scope, Source
 from imagesync.records.stream import base_rows
@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 def change_of_store(audit: Audit) -> list[Diagnosis]:
     """What to say when this storage names another store than at its last believed audit.
 
-    A bucket that was adopted on purpose is no news.
+    It is said until the bucket is adopted on purpose, or the settings name the old store again: an audit that said
+    so is nothing to go by.
     """
-    last = _last_believed(audit)
+    last = _last_settled(audit)
     if last is None or last.fingerprint in (audit.fingerprint, *Scope.from_dict(audit.scope).adopt):
         return []
     return [
@@ -69,8 +70,14 @@ def log_adoption(audit: Audit) -> None:
         )
 
 
-def _last_believed(audit: Audit) -> Audit | None:
-    return _believed(audit).filter(alias=audit.alias).first()
+def _last_settled(audit: Audit) -> Audit | None:
+    """The last believed audit of this storage whose store was not in question."""
+    before = _believed(audit).filter(alias=audit.alias).iterator(chunk_size=50)
+    return next((one for one in before if not _said_so(one)), None)
+
+
+def _said_so(audit: Audit) -> bool:
+    return any(reason["id"] == STORE_CHANGED for reason in audit.reasons)
 
 
 def _believed(audit: Audit) -> QuerySet[Audit]:

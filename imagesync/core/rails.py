@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.trust import COLLAPSE, Trust
+from imagesync.core.trust import COLLAPSE, STORE_CHANGED, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +243,9 @@ def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Lim
             fact=f"{going:,} records would go; --max-delete allows {limits.max_delete:,}.",
             hint="Raise --max-delete, or narrow the purge with --prefix, --field or --id.",
         )
+    changed = next((reason for reason in audit.reasons if reason.id == STORE_CHANGED), None)
+    if changed is not None:
+        return Diagnosis(id=STORE_CHANGED, fact=changed.fact, hint=changed.hint)
     if limits.all_missing:
         return None
     lift = f"If it is really so, --all-missing {store.bucket} lifts this."
@@ -309,6 +312,7 @@ RAILS: dict[str, str] = {
     "store_unfit": "The store must pass its check now.",
     "purge_running": "One purge of a store at a time.",
     "max_delete": "No more records than --max-delete, when it is given.",
+    STORE_CHANGED: "When the storage names another store than before, somebody must say that this is meant.",
     COLLAPSE: "When everything last seen present is gone, the store is doubted first.",
     "nothing_present": "When no audited record is present, the store is doubted first.",
     "max_ratio": "No more than a part of the audited records at once.",

@@ -21,6 +21,7 @@ class Trust(StrEnum):
 
 
 COLLAPSE = "collapse"
+STORE_CHANGED = "store_changed"
 
 # Reasons of failed looks that are about the whole store: one sentence says what to change.
 _EXPLANATIONS = {
@@ -56,7 +57,7 @@ def collapse(canaries: int, bucket: str) -> Diagnosis:
 def store_changed(alias: str, *, now: str, before: str, last: int, fingerprint: str) -> Diagnosis:
     """The settings name another store than at the last audit: what is absent may only be elsewhere."""
     return Diagnosis(
-        id="store_changed",
+        id=STORE_CHANGED,
         fact=f'The storage "{alias}" names another store than at its last audit: {now}; audit {last} looked at {before}.',
         hint="If nobody moved the files, correct the bucket, endpoint or location. If they were moved on purpose: "
         f"check_s3_images --adopt {fingerprint}",

@@ -64,6 +64,7 @@ def refusal(plan: PurgePlan) -> str | None:
 
 
 COLLAPSED = Diagnosis(id="collapse", fact="All gone.", hint="")
+CHANGED = Diagnosis(id="store_changed", fact="Another store.", hint="Adopt it.")
 
 REFUSALS = {
     "audit_incomplete": {"audit": replace(AUDIT, complete=False)},
@@ -75,6 +76,7 @@ REFUSALS = {
     "purge_running": {"store": replace(STORE, purge_running="Purge 3 is running.")},
     "max_delete": {"number": 6, "limits": replace(LIMITS, max_delete=5)},
     "collapse": {"audit": replace(AUDIT, trust="degraded", reasons=[COLLAPSED])},
+    "store_changed": {"audit": replace(AUDIT, trust="degraded", reasons=[CHANGED])},
     "nothing_present": {"audit": replace(AUDIT, present=0)},
     "max_ratio": {"number": 101},
     "wrong_bucket_typed": {"limits": replace(LIMITS, all_missing="medla")},

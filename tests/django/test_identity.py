@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images, verdicts
+from tests.testapp.models import Document
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
@@ -47,7 +50,50 @@ def test_audit__of_another_store_than_the_last_one_says_so_first(moved: Any) -> 
     assert "s3://old/" in audit.reasons[0]["fact"]
     assert f"--adopt {first.fingerprint}" in audit.reasons[0]["hint"]
     assert audit.trust == Audit.Trust.DEGRADED
-    assert ids(audited(source))[0] != "store_changed"
+
+
+def test_audit__says_that_the_store_changed_until_it_is_adopted_or_the_old_one_is_back(moved: Any) -> None:
+    first, new, source = moved
+    new.put("a.jpg")
+
+    assert ids(audited(source))[0] == ids(audited(source))[0] == "store_changed"
+    assert ids(audited(source, Scope(adopt=(first.fingerprint,)))) == []
+    assert ids(audited(source)) == []
+
+
+def test_audit__of_the_old_store_again_has_no_news(memory_source: MakeSource) -> None:
+    old, before = memory_source(bucket="old")
+    make_images("a.jpg")
+    old.put("a.jpg")
+    audited(before)
+    new, wrong = memory_source(bucket="new")
+    new.put("a.jpg")
+
+    assert ids(audited(wrong)) == ["store_changed"]
+    assert ids(audited(before)) == []
+
+
+def test_purge__of_a_store_that_changed_is_refused_until_it_is_adopted(memory_source: MakeSource) -> None:
+    """Other people's models remember no store: half of their files in the wrong bucket are not missing."""
+    old, before = memory_source(bucket="old")
+    rows = [Document.objects.create(document=name) for name in ("a.pdf", "b.pdf", "c.pdf")]
+    for key in ("a.pdf", "b.pdf", "c.pdf"):
+        old.put(key)
+    first = audited(before)
+    new, source = memory_source(bucket="new")
+    new.put("a.pdf")
+    new.put("b.pdf")
+    target = next(one for one in source.targets if one.label == "testapp.Document.document")
+    deleting = replace(source, targets=(replace(target, policy="delete"),))
+    limits = limits_from_settings(max_ratio=1.0, grace_period=timedelta(0), all_missing="new")
+
+    refused = make_plan(deleting, audited(deleting), limits=limits)
+    adopted = make_plan(deleting, audited(deleting, Scope(adopt=(first.fingerprint,))), limits=limits)
+
+    assert refused.refused is not None
+    assert refused.refused["id"] == "store_changed"
+    assert adopted.refused is None
+    assert [entry["record"] for entry in adopted.plan["delete"]] == [f"testapp.Document:{rows[2].pk}"]
 
 
 def test_audit__that_cannot_look_still_says_that_the_store_changed(moved: Any) -> None:
