@@ -36,7 +36,7 @@ def open_audit(
     identity = source.store.identity
     _retire_dead(identity.fingerprint, scope)
     if scope.sample:
-        scope = Scope(ids=draw_sample(source, scope.sample), sample=scope.sample, fields=scope.fields)
+        scope = draw_sample(source, scope)
     try:
         with transaction.atomic():
             audit = Audit.objects.create(

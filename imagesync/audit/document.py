@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from imagesync.core.estimate import estimate_missing
 from imagesync.models import Audit, Finding, Purge
 from imagesync.records.findings import findings_of
 
@@ -29,12 +30,21 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "strategy_reason": audit.strategy_reason,
         "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **audit.requests},
         "counts": audit.counts,
+        "estimate": _estimate(audit),
         "unreferenced": audit.unreferenced,
         "versioning": audit.versioning,
         "marks": audit.marks,
         "failed_reads": audit.failed_reads,
         "cleanup": [_purge_summary(purge) for purge in _purges_since_the_audit_before(audit)],
     }
+
+
+def _estimate(audit: Audit) -> dict[str, Any] | None:
+    """What an audit of a sample says about all records; None for one that is none, or is not believed."""
+    if not audit.scope.get("sample") or audit.trust not in (Audit.Trust.TRUSTWORTHY, Audit.Trust.DEGRADED):
+        return None
+    estimate = estimate_missing(audit.counts, audit.scope.get("population", 0))
+    return None if estimate is None else estimate.to_dict()
 
 
 def finding_rows(audit: Audit) -> Iterator[dict[str, Any]]:

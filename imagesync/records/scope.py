@@ -31,6 +31,8 @@ class Scope:
     """(``app.Model``, pk as text)"""
     sample: int = 0
     """How many records to draw at random; ``ids`` holds them once they are drawn."""
+    population: int = 0
+    """Of how many records the sample was drawn."""
     adopt: tuple[str, ...] = field(default=())
     """Fingerprints of stores that moved here: their records count as this store's."""
 

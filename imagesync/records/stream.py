@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -76,19 +76,19 @@ def count_records(source: Source, scope: Scope) -> int:
     return sum(_in_scope(target, source.store, scope).count() for target in source.targets)
 
 
-def draw_sample(source: Source, size: int) -> tuple[tuple[str, str], ...]:
-    """``size`` records drawn uniformly from all fields together, as a scope's ``ids``."""
+def draw_sample(source: Source, scope: Scope) -> Scope:
+    """``scope`` with ``scope.sample`` of its records as ``ids``, drawn uniformly from all its fields together."""
+    whole = replace(scope, sample=0)
+    totals = [_in_scope(target, source.store, whole).count() for target in source.targets]
+    picks = random.SystemRandom().sample(range(sum(totals)), min(scope.sample, sum(totals)))
     drawn: list[tuple[str, str]] = []
-    totals = [_in_scope(target, source.store, Scope()).count() for target in source.targets]
-    size = min(size, sum(totals))
-    picks = random.SystemRandom().sample(range(sum(totals)), size)
     start = 0
     for target, total in zip(source.targets, totals, strict=True):
         share = sum(start <= pick < start + total for pick in picks)
         start += total
-        rows = _in_scope(target, source.store, Scope()).order_by("?").values_list("pk", flat=True)[:share]
+        rows = _in_scope(target, source.store, whole).order_by("?").values_list("pk", flat=True)[:share]
         drawn += [(target.model._meta.label, str(pk)) for pk in rows]
-    return tuple(sorted(drawn))
+    return replace(scope, ids=tuple(sorted(drawn)), population=sum(totals))
 
 
 def byte_ordered(expression: Any, using: str) -> Collate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from imagesync.reports.escaping import printable
@@ -34,3 +34,14 @@ def where_line(store: Document) -> str:
 def requests_line(document: Document) -> str:
     made = ", ".join(f"{number:,} {kind}" for kind, number in sorted(document["requests"].items()) if number)
     return f"requests: {made or 'none'}"
+
+
+def estimate_lines(estimate: Document | None) -> Iterator[str]:
+    """What a sample says about all records, in one line."""
+    if estimate is None:
+        return
+    yield (
+        f"Of all {estimate['population']:,} records, between {estimate['records_low']:,} and {estimate['records_high']:,} are "
+        f"missing ({100 * estimate['low']:.2f} to {100 * estimate['high']:.2f} %, with "
+        f"{100 * estimate['confidence']:.0f} % confidence)"
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from imagesync.audit import carry_out, finding_rows, open_audit, resume_audit
+from imagesync.audit import audit_document, carry_out, finding_rows, open_audit, resume_audit
 from imagesync.core.verdicts import Evidence, Verdict
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Finding, Image
@@ -441,3 +441,28 @@ def test_audit__every_verdict_is_counted(memory_source: MakeSource) -> None:
     audit = audited(source)
 
     assert set(audit.counts) == {"records", *Verdict}
+
+
+def test_audit__of_a_sample_estimates_how_many_are_missing_in_all(memory_source: MakeSource) -> None:
+    store, source = memory_source(prefix="media")
+    names = [f"{folder}/{number}.jpg" for folder in ("a", "b") for number in range(60)]
+    make_images(*names)
+    for name in names[::2]:
+        store.put(f"media/{name}")
+
+    audit = audited(source, Scope(sample=40))
+    estimate = audit_document(audit)["estimate"]
+
+    assert (estimate["population"], estimate["sampled"]) == (120, 40)
+    assert estimate["records_low"] <= 60 <= estimate["records_high"]
+    assert audit_document(audited(source))["estimate"] is None
+
+
+def test_audit__of_a_sample_of_a_prefix_draws_from_the_prefix(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+    make_images(*(f"{folder}/{number}.jpg" for folder in ("a", "b") for number in range(5)))
+
+    audit = audited(source, Scope(sample=100, prefix="b/"))
+
+    assert audit.counts["records"] == 5
+    assert {finding["key"][0] for finding in finding_rows(audit)} == {"b"}
