@@ -22,7 +22,6 @@ from imagesync.doctor.samples import Sample
 from imagesync.doctor.site import settings_of
 from imagesync.storage.browser import Address, Browsed, address_of, browse
 from imagesync.storage.contract import Store
-from imagesync.storage.preflight import place_of
 from imagesync.storage.questions import PublicAccess, everybody_lists, everybody_reads, public_access
 
 ANY_NAME = "imagesync"
@@ -89,7 +88,7 @@ def _endpoint(place: Place) -> Diagnosis | None:
 
 def public_checks(store: Store, sample: Sample | None, signs_urls: bool, *, timeout: float) -> list[Check]:
     """Ask as everybody may, then for what the bucket's own settings allow."""
-    place = place_of(store)
+    place = store.identity.place
     may_read = (
         everybody_reads(store, sample.key, timeout=timeout) if sample is not None and signs_urls else None
     )

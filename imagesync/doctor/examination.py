@@ -14,7 +14,6 @@ from imagesync.doctor.site import project_checks, settings_of, storage_checks
 from imagesync.doctor.store import Examined, examine_store
 from imagesync.records import Source, Target
 from imagesync.storage.contract import StoreIdentity
-from imagesync.storage.preflight import place_of
 from imagesync.storage.probe import utc_now
 
 OF_THE_STORE = (
@@ -89,7 +88,7 @@ def _settings(source: Source) -> list[Check]:
 
 
 def _visitors(source: Source, found: Examined, timeout: float) -> list[Check]:
-    place = place_of(source.store)
+    place = source.store.identity.place
     rows: list[Check] = []
     signs_urls = True
     for target in _by_storage(source):
@@ -101,7 +100,7 @@ def _visitors(source: Source, found: Examined, timeout: float) -> list[Check]:
 
 def _signatures(source: Source) -> list[Check]:
     """Of a store that does not take the application's requests: how are they, and so the URLs, signed?"""
-    place = place_of(source.store)
+    place = source.store.identity.place
     storages = [target.field.storage for target in _by_storage(source)]
     found = [check for storage in storages if (check := signature_check(storage, place)) is not None]
     return list(dict.fromkeys(found))

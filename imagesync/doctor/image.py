@@ -18,7 +18,6 @@ from imagesync.models import FailedRead, Finding, Tombstone
 from imagesync.records import Record, Scope, Source, ordered_records
 from imagesync.records.history import failed_reads_of, history_of, purge_of, purged_with
 from imagesync.storage.contract import REGION_HEADER, KeyVersions, Store
-from imagesync.storage.preflight import place_of
 
 MAX_HISTORY = 50
 
@@ -145,7 +144,7 @@ def _report(
     asked_as: str = "",
 ) -> ImageReport:
     records, fingerprint = [one.record for one in naming], source.store.identity.fingerprint
-    place = place_of(source.store)
+    place = source.store.identity.place
     bucket_region = seen.fit.bucket_region or seen.look.evidence.headers.get(REGION_HEADER, "")
     handed_out = browse_site_url(source, key, records, place=place, bucket_region=bucket_region)
     purged = tuple(purged_with(key, fingerprint=fingerprint))

@@ -36,7 +36,7 @@ from imagesync.records import Source
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.contract import REGION_HEADER, Store, on_aws
 from imagesync.storage.listing import Asked, validate_page
-from imagesync.storage.preflight import absent_key, place_of, same_region
+from imagesync.storage.preflight import absent_key, same_region
 from imagesync.storage.questions import bucket_location, clock_ahead_by, lifecycle_rules
 
 LISTED_PAGES = 2
@@ -77,7 +77,7 @@ def examine_store(source: Source, now: Callable[[], datetime]) -> Examined:
     first = store.head_bucket()
     answered_at = now()
     if first.status is None:
-        found.checks.append(failed("bucket", failed_call(place_of(store), first)))
+        found.checks.append(failed("bucket", failed_call(store.identity.place, first)))
         return found
     found.answered = True
     listed = _listing(store, found, first)
@@ -94,7 +94,7 @@ def examine_store(source: Source, now: Callable[[], datetime]) -> Examined:
 
 def _listing(store: Store, found: Examined, first: Evidence) -> list[ListedObject]:
     """The bucket and its listing are one question: a HEAD has no body, so the listing's answer says why."""
-    place = place_of(store)
+    place = store.identity.place
     listed, evidence, diagnosis = _pages(store)
     told = [region for one in (first, evidence) if (region := one.headers.get(REGION_HEADER, ""))]
     # the two may contradict each other: the one that speaks against the settings counts
@@ -120,7 +120,7 @@ def _there(place: Place) -> str:
 
 def _pages(store: Store) -> tuple[list[ListedObject], Evidence, Diagnosis | None]:
     """Two pages, so that going on is tried too; the last answer; what is wrong with it."""
-    place = place_of(store)
+    place = store.identity.place
     listed: list[ListedObject] = []
     token = ""
     for _page in range(LISTED_PAGES):
@@ -147,7 +147,7 @@ def _pages_told(listed: list[ListedObject]) -> str:
 
 
 def _region(store: Store, found: Examined) -> None:
-    place = place_of(store)
+    place = store.identity.place
     located = bucket_location(store) if found.speaks and not found.bucket_region else ""
     if located and (on_aws(place.endpoint) or same_region(located, place)):
         found.bucket_region = located
@@ -197,7 +197,7 @@ def _read(source: Source, found: Examined, listed: list[ListedObject]) -> None:
     denied = [answer for sample, answer in refusals if answer.status == 403 and sample.key in there]
     denied = [answer for answer in denied if answer.code != "InvalidObjectState"]
     if denied:  # of a key that is not listed, a 403 may as well mean that it is absent
-        found.checks.append(failed("read", read_denied(place_of(source.store), denied[0])))
+        found.checks.append(failed("read", read_denied(source.store.identity.place, denied[0])))
         return
     answers = ", ".join(sorted({answer_of(answer) for _sample, answer in refusals}))
     fact = f"No object was found that can be read ({answers})." if answers else "There is nothing to read."
@@ -205,7 +205,7 @@ def _read(source: Source, found: Examined, listed: list[ListedObject]) -> None:
 
 
 def _absence(store: Store, found: Examined) -> None:
-    place = place_of(store)
+    place = store.identity.place
     evidence = store.get(absent_key(place))
     if evidence.operation == "GetObject" and evidence.status == 404 and evidence.code == "NoSuchKey":
         found.checks.append(fine("absence", "A key that cannot exist is answered with 404 NoSuchKey."))
@@ -224,7 +224,7 @@ def _absence(store: Store, found: Examined) -> None:
 def _versioning(store: Store, found: Examined) -> None:
     found.versioning = store.versioning()
     if found.versioning == "suspended":
-        found.checks.append(warned("versioning", versioning_suspended(place_of(store))))
+        found.checks.append(warned("versioning", versioning_suspended(store.identity.place)))
         return
     told = {
         "enabled": fine(
@@ -237,7 +237,7 @@ def _versioning(store: Store, found: Examined) -> None:
 
 
 def _versions(store: Store, found: Examined) -> None:
-    place = place_of(store)
+    place = store.identity.place
     answer = store.versions_of(absent_key(place))
     if answer == "none":
         found.checks.append(fine("versions", "The versions of a key may be listed."))
@@ -252,7 +252,7 @@ def _versions(store: Store, found: Examined) -> None:
 
 
 def _lifecycle(store: Store, found: Examined) -> None:
-    place = place_of(store)
+    place = store.identity.place
     evidence, rules = lifecycle_rules(store)
     if rules is None:
         found.checks.append(

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from imagesync.core.diagnosis import Place
 from imagesync.core.verdicts import Evidence
 
 REGION_HEADER = "x-amz-bucket-region"
@@ -52,6 +53,17 @@ class StoreIdentity:
     prefix: str
     """The storage's location; empty, or ending in a slash."""
     fingerprint: str
+
+    @property
+    def place(self) -> Place:
+        """As diagnoses name it."""
+        return Place(
+            alias=self.alias,
+            bucket=self.bucket,
+            region=self.region,
+            endpoint=self.endpoint,
+            prefix=self.prefix,
+        )
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)

@@ -39,7 +39,7 @@ def preflight(store: Store) -> Preflight:
     The bucket is there, its region is the client's, a listing page is valid, and a key that cannot exist
     is answered by a clean 404 NoSuchKey (else s3:ListBucket is lacking, and every absence would be a 403).
     """
-    place = place_of(store)
+    place = store.identity.place
     told = ""
     for question in (_bucket, _listing, _absence):
         evidence, diagnosis = question(store, place)
@@ -55,18 +55,6 @@ def preflight(store: Store) -> Preflight:
 def absent_key(place: Place) -> str:
     """A key that cannot exist."""
     return place.prefix + ABSENT_KEY.format(uuid.uuid4().hex)
-
-
-def place_of(store: Store) -> Place:
-    """The store as diagnoses name it."""
-    identity = store.identity
-    return Place(
-        alias=identity.alias,
-        bucket=identity.bucket,
-        region=identity.region,
-        endpoint=identity.endpoint,
-        prefix=identity.prefix,
-    )
 
 
 def _bucket(store: Store, place: Place) -> tuple[Evidence, Diagnosis | None]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.files.storage import storages
 
-from imagesync.core.diagnosis import Diagnosis, Place
+from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.upload_problems import contested, differing, name_rewritten, nothing_sent, unanswered
 from imagesync.core.uploaded import Comparison, Held, Outcome, compare
 from imagesync.core.verdicts import Evidence
@@ -46,7 +46,7 @@ def verify(storage: Any, name: str, content: Any, watch: Watch) -> Receipt:
     client = storage.bucket.meta.client
     prefix = location_prefix(storage.location) or ""
     identity = identity_of(client, _alias_of(storage), storage.bucket_name, prefix)
-    place = _place(identity)
+    place = identity.place
     key = exact_key(storage.location, name)
     if key is None:
         raise _refusal(name_rewritten(place, name), name)
@@ -140,16 +140,6 @@ def _alias_of(storage: Any) -> str:
         ):
             return str(alias)
     return "default"
-
-
-def _place(identity: StoreIdentity) -> Place:
-    return Place(
-        alias=identity.alias,
-        bucket=identity.bucket,
-        region=identity.region,
-        endpoint=identity.endpoint,
-        prefix=identity.prefix,
-    )
 
 
 def _size_of(content: Any) -> int | None:
