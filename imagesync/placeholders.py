@@ -133,10 +133,10 @@ def picture_of(file: Any, *, verdict: str | None = None, name: str = "") -> Pict
     ``recoverable``, ``archived``, or empty. All other verdicts, ``unknown`` and ``denied`` among them, are no
     reason to hide a picture that may be there (docs/placeholders.md).
 
-    ``verdict`` overrides what the record says (ValueError when it is none); ``name`` is what the text calls it.
+    ``verdict`` overrides what the record says, unless it is empty (ValueError when it is none); ``name`` is what the text calls it.
     """
     known = _known(file)
-    hidden = _hidden(known.verdict, known.reason) if verdict is None else _hidden(Verdict(verdict), "")
+    hidden = _hidden(Verdict(verdict), "") if verdict else _hidden(known.verdict, known.reason)
     url = "" if hidden else url_of(file)
     if not url:
         hidden = hidden or Placeholder.NO_ADDRESS

@@ -46,7 +46,7 @@ class Book:
         open_before = self._open_findings(judgements, behind, upto)
         news: list[Finding] = []
         over: list[int] = []
-        seen_here: dict[Target, list[Any]] = defaultdict(list)
+        seen_here: dict[Target, dict[Any, str]] = defaultdict(dict)
         for judgement in judgements:
             standing = open_before.pop(_record_key(judgement), [])
             opened, closed = _changes(judgement, standing)
@@ -54,13 +54,15 @@ class Book:
             if opened:
                 news.append(self._finding(judgement, now))
             if judgement.look.verdict is Verdict.PRESENT and self._row_differs(judgement):
-                seen_here[judgement.record.target].append(judgement.record.pk)
+                seen_here[judgement.record.target][judgement.record.pk] = judgement.record.name
         if not self.scope.is_explicit:  # in a stretch of keys, a finding without its record is over
             over += [finding.pk for standing in open_before.values() for finding in standing]
         Finding.objects.bulk_create(news)
         self._close(Finding.objects.filter(pk__in=over), now)
-        for target, pks in seen_here.items():
-            _mark(target, pks, Verdict.PRESENT, now, store=self.audit.fingerprint)
+        for target, names in seen_here.items():
+            # a file that was replaced meanwhile was not looked at
+            rows = target.model._base_manager.filter(pk__in=list(names), file__in=set(names.values()))
+            _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint)
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
@@ -118,7 +120,7 @@ class Book:
         named = readable(rows, "file").values_list("pk", "file")
         unchanged = [pk for pk, name in named if prefix + name == names[pk]]
         store = self.audit.fingerprint if verdict is Verdict.MISSING and self.scope.adopt else ""
-        _mark(target, unchanged, verdict, now, store=store)
+        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store)
 
     def _row_differs(self, judgement: Judgement) -> bool:
         record = judgement.record
@@ -202,9 +204,8 @@ def _supersedes(verdict: str, other: str) -> bool:
     return other != verdict and (Verdict(verdict).is_known or not Verdict(other).is_known)
 
 
-def _mark(target: Target, pks: Iterable[Any], verdict: Verdict, now: datetime, *, store: str) -> None:
+def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str) -> None:
     """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
-    rows = target.model._base_manager.filter(pk__in=list(pks))
     values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
     if store:
         values["store"] = store

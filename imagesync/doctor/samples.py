@@ -13,6 +13,7 @@ from imagesync.core.site_advice import shared_keys
 from imagesync.core.verdicts import Evidence
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
+from imagesync.records.unreadable import readable
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.store import Store
 
@@ -65,8 +66,7 @@ def first_readable(
 def _newest_names(target: Target) -> list[str]:
     column = target.field.attname
     rows = base_rows(target.model).exclude(**{column: ""}).exclude(**{column: None})
-    names = rows.order_by("-pk").values_list(column, flat=True)[:NEWEST_RECORDS]
-    return [name for name in names if isinstance(name, str)]
+    return list(readable(rows, column).order_by("-pk").values_list(column, flat=True)[:NEWEST_RECORDS])
 
 
 def _of_listing(store: Store, listed: ListedObject) -> Sample | None:

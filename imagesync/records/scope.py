@@ -126,6 +126,8 @@ def _parse_id(text: str) -> tuple[str, str]:
         model._meta.pk.run_validators(value)
     except ValidationError as error:
         raise InvalidRequest(f"--id {text!r}: {pk!r} is not a primary key of {model._meta.label}.") from error
-    if "\0" in pk:
-        raise InvalidRequest(f"--id {text!r}: a primary key cannot hold a NUL character.")
-    return model._meta.label, str(value)
+    if "\0" in pk or any("\ud800" <= character <= "\udfff" for character in pk):
+        raise InvalidRequest(
+            f"--id {text!r}: a primary key cannot hold a NUL character or what is no Unicode."
+        )
+    return model._meta.concrete_model._meta.label, str(value)  # a proxy's records are audited as its model's

@@ -6,13 +6,14 @@ collation: a language's order would make keys look absent that are not.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections, router
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.functions import Collate
@@ -110,7 +111,7 @@ def _behind(after: tuple[str, str, Any] | None, target: Target) -> tuple[str, An
         return None
     key, label, pk = after
     if target.label == label:
-        return key, pk
+        return key, target.model._meta.pk.to_python(pk)  # a cursor holds it as JSON does
     return (key, None) if target.label < label else (key, _NOTHING)
 
 
@@ -154,8 +155,13 @@ def _explicit(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
 
 
 def _pks_of(scope: Scope, target: Target) -> list[Any]:
-    pk_field = target.model._meta.pk
-    return [pk_field.to_python(pk) for label, pk in scope.ids if label == target.model._meta.label]
+    """Without those that can be no primary key of the model (any more): stored ones may be of an older schema."""
+    pks = []
+    for label, pk in scope.ids:
+        if label == target.model._meta.label:
+            with contextlib.suppress(ValidationError):
+                pks.append(target.model._meta.pk.to_python(pk))
+    return pks
 
 
 def _chunked(rows: QuerySet[Model], lookup: str, values: list[Any]) -> Iterable[Any]:

@@ -164,7 +164,10 @@ def _alias_of(target: Target, aliases: dict[str, Any]) -> str:
 
 def _construction(storage: Any) -> Any:
     deconstruct = getattr(storage, "deconstruct", None)
-    return deconstruct() if deconstruct is not None else storage
+    try:
+        return deconstruct() if deconstruct is not None else storage
+    except ValueError:  # a class inside of a function or of another class; client_of says so where it matters
+        return storage
 
 
 def _listed(labels: Collection[str]) -> str:

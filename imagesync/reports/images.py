@@ -113,8 +113,14 @@ def _near_misses(near_misses: Sequence[Document]) -> Iterator[str]:
     more = f", {len(unclear)} without a clear answer" if unclear else ""
     yield f"  near misses {len(near_misses)} asked for, {len(there)} there{more}"
     for one in there:
-        named = f"; named by {', '.join(one['records'])}" if one["records"] else "; named by no record"
+        named = f"; named by {_some(one['records'])}"
         yield f"              {printable(one['key'])}  {one['verdict']}: {one['what']}{printable(named)}"
+
+
+def _some(records: Sequence[str]) -> str:
+    """A default picture may be named by every row of a table."""
+    more = len(records) - MOST_RECORDS
+    return (", ".join(records[:MOST_RECORDS]) or "no record") + (f" and {more:,} more" if more > 0 else "")
 
 
 def _url(url: Document | None) -> Iterator[str]:

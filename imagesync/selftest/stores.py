@@ -203,6 +203,11 @@ VERSIONINGS = [
     _versioning("never enabled", honest, "off"),
     _versioning("enabled", always(_status("Enabled")), "enabled"),
     _versioning("suspended", always(_status("Suspended")), "suspended"),
+    _versioning(
+        "200 HTML about versioning",
+        always(Answer(200, b"<html><title>Bucket Versioning</title></html>")),
+        "unknown",
+    ),
     _versioning("another word", always(_status("On")), "unknown"),
     _versioning("200 without body", always(Answer(200)), "unknown"),
     _versioning("200 HTML", always(Answer(200, HTML)), "unknown"),

@@ -83,7 +83,11 @@ def browse(url: str, *, timeout: float = 10.0) -> Browsed:
         response = connection.getresponse()
         body = _body(response, until) if response.status >= 400 else b""
         return _browsed(address, response, body)
-    except (OSError, http.client.HTTPException) as error:
+    except (
+        OSError,
+        http.client.HTTPException,
+        UnicodeError,
+    ) as error:  # UnicodeError: a host that DNS cannot name
         return Browsed(address=address, code=clean_code(type(error).__name__))
     finally:
         connection.close()

@@ -60,7 +60,10 @@ def client_for_lab(storage: Any, url: str, *, region: str, options: ClientOption
     def factory(storage: Any, config: Config) -> Any:
         _path, args, kwargs = storage.deconstruct()
         rebuilt = storage.__class__(*args, **kwargs)
-        rebuilt.client_config = config.merge(Config(proxies={}))
+        # S3's other hosts (accelerated, dual-stack) are no way to the lab, and botocore refuses them beside an endpoint
+        given: Any = config
+        hosts: Any = {**(given.s3 or {}), "use_accelerate_endpoint": False, "use_dualstack_endpoint": False}
+        rebuilt.client_config = config.merge(Config(proxies={}, s3=hosts))
         rebuilt.endpoint_url, rebuilt.region_name = url, region
         rebuilt.access_key, rebuilt.secret_key = "AKIAIMAGESYNCLAB", "worth-nothing"
         rebuilt.security_token = rebuilt.session_profile = None

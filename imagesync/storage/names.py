@@ -8,6 +8,8 @@ name's. tests/storage/test_names.py holds this against the storage itself.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Callable
+from typing import Any
 
 
 def location_prefix(location: str) -> str | None:
@@ -34,3 +36,17 @@ def exact_key(location: str, name: str) -> str | None:
     if posixpath.normpath(bare) != bare or bare in (".", "..") or bare.startswith("../"):
         return None
     return prefix + name
+
+
+def own_mapping(storage: Any) -> Callable[[str], str] | None:
+    """How a subclass of django-storages' S3Storage makes keys of names, when that is not the base's way.
+
+    Subclasses that shard or move names override ``_normalize_name``; ``exact_key`` knows the base's alone.
+    """
+    from storages.backends.s3 import S3Storage
+
+    kind = storage.__class__  # through Django's lazy default_storage too
+    if getattr(kind, "_normalize_name", None) in (None, S3Storage._normalize_name):
+        return None
+    mapping: Callable[[str], str] = storage._normalize_name
+    return mapping

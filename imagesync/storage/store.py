@@ -25,7 +25,7 @@ from imagesync.storage.contract import (
     StoreIdentity,
     fingerprint,
 )
-from imagesync.storage.names import exact_key, location_prefix
+from imagesync.storage.names import exact_key, location_prefix, own_mapping
 from imagesync.storage.versions import MAX_VERSIONS, key_versions, versions_on, versions_refused
 
 __all__ = ["ClientOptions", "ListingAnswer", "S3Store", "Store", "StoreIdentity", "fingerprint", "is_s3"]
@@ -41,6 +41,8 @@ _OBJECT = (
 )
 _LISTING = ("RequestPayer", "ExpectedBucketOwner")
 _BUCKET = ("ExpectedBucketOwner",)
+# the root element: S3's VersioningConfiguration; others (moto's GetBucketVersioningOutput) call theirs alike
+_VERSIONING = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<[A-Za-z0-9:]*Versioning[A-Za-z0-9]*[\s/>]")
 _SIGNED_FOR = re.compile(r"Credential=[^/,]+/[0-9]{8}/([A-Za-z0-9-]+)/s3/")
 
 
@@ -91,6 +93,7 @@ class S3Store:
         bucket: str,
         location: str,
         parameters: Callable[[str], Mapping[str, Any]] = lambda key: {},
+        mapping: Callable[[str], str] | None = None,
     ) -> None:
         prefix = location_prefix(location)
         if prefix is None:
@@ -101,6 +104,7 @@ class S3Store:
         self._client = client
         self._location = location
         self._parameters = parameters
+        self._mapping = mapping
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._identity = identity_of(client, alias, bucket, prefix)
@@ -121,6 +125,7 @@ class S3Store:
             bucket=storage.bucket_name,
             location=storage.location,
             parameters=storage.get_object_parameters,
+            mapping=own_mapping(storage),
         )
 
     @property
@@ -133,7 +138,13 @@ class S3Store:
             return Counter(self._requests)
 
     def key_for(self, name: str) -> str | None:
-        return exact_key(self._location, name)
+        key = exact_key(self._location, name)
+        if key is None or self._mapping is None:
+            return key
+        try:
+            return key if self._mapping(name) == key else None
+        except Exception:  # noqa: BLE001 - the project's own code; what it cannot map has no exact key
+            return None
 
     def name_for(self, key: str) -> str | None:
         prefix = self._identity.prefix
@@ -255,7 +266,7 @@ def _read_body(answer: Mapping[str, Any]) -> None:
 def _note_versioning(http_response: Any, parsed: dict[str, Any], **_event: Any) -> None:
     """Whether a GetBucketVersioning answer is one: never enabled is an empty element, and botocore takes an
     empty body or a foreign page for the same."""
-    parsed["IsVersioningAnswer"] = b"Versioning" in http_response.content
+    parsed["IsVersioningAnswer"] = _VERSIONING.match(http_response.content) is not None
 
 
 def _note_location(http_response: Any, parsed: dict[str, Any], **_event: Any) -> None:

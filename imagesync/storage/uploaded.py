@@ -18,7 +18,7 @@ from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import UploadNotVerified
 from imagesync.storage.answers import evidence_of, evidence_of_error
 from imagesync.storage.contract import StoreIdentity
-from imagesync.storage.names import exact_key, location_prefix
+from imagesync.storage.names import exact_key, location_prefix, own_mapping
 from imagesync.storage.sending import REPEATED, Sending, Watch, checksums_in
 from imagesync.storage.store import identity_of
 
@@ -47,7 +47,7 @@ def verify(storage: Any, name: str, content: Any, watch: Watch) -> Receipt:
     prefix = location_prefix(storage.location) or ""
     identity = identity_of(client, _alias_of(storage), storage.bucket_name, prefix)
     place = identity.place
-    key = exact_key(storage.location, name)
+    key = _key_of(storage, name)
     if key is None:
         raise _refusal(name_rewritten(place, name), name)
     sendings = watch.completed(storage.bucket_name, key)
@@ -66,6 +66,11 @@ def verify(storage: Any, name: str, content: Any, watch: Watch) -> Receipt:
     if sent is not None and sent.size_bytes == 0 and (size := _size_of(content)):
         raise _refusal(nothing_sent(place, key, size), name)
     return _receipt(name, key, identity, held, found)
+
+
+def _key_of(storage: Any, name: str) -> str | None:
+    mapping = own_mapping(storage)
+    return exact_key(storage.location, name) if mapping is None else mapping(name)
 
 
 def _receipt(name: str, key: str, identity: StoreIdentity, held: Held, found: Comparison) -> Receipt:

@@ -16,12 +16,12 @@ def url_of(file: Any) -> str:
     It has none without a name, with one that its storage refuses (``../../etc/passwd``), in a storage without
     URLs, or without credentials to sign with, which the log then tells.
     """
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         return str(file.url)
     except (ValueError, SuspiciousOperation, NotImplementedError):
         return ""
-    except BotoCoreError as error:
+    except (BotoCoreError, ClientError) as error:  # ClientError: a role that could not be assumed again
         logger.warning("no URL can be made for %s: %s", file.field, type(error).__name__)
         return ""

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from imagesync.audit import audit_document, carry_out, finding_rows, open_audit, resume_audit
+from imagesync.audit.judge import Judge
 from imagesync.core.verdicts import Evidence, Verdict
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Finding, Image
@@ -466,3 +468,22 @@ def test_audit__of_a_sample_of_a_prefix_draws_from_the_prefix(memory_source: Mak
 
     assert audit.counts["records"] == 5
     assert {finding["key"][0] for finding in finding_rows(audit)} == {"b"}
+
+
+def test_audit__does_not_mark_a_file_that_was_replaced_while_it_looked(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, source = memory_source()
+    make_images("a.jpg")
+    store.put("a.jpg")
+    judged = Judge.batches
+
+    def batches(*args: Any, **options: Any) -> Any:
+        for batch in judged(*args, **options):
+            Image.objects.update(file="other.jpg", verdict="unchecked", store="")
+            yield batch
+
+    monkeypatch.setattr(Judge, "batches", batches)
+    audited(source)
+
+    assert list(Image.objects.values_list("file", "verdict", "store")) == [("other.jpg", "unchecked", "")]

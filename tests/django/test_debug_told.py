@@ -281,3 +281,13 @@ def test_debug__a_listing_names_what_get_cannot_find() -> None:
     code, document = told(having(lambda key: False, listed=["images/a.jpg"]), "images/a.jpg")
 
     assert (code, document["verdict"], document["beside"]["listed"]) == (3, "missing", True)
+
+
+def test_debug__text_names_some_of_the_many_records_of_a_near_miss(s3: EmbeddedS3) -> None:
+    s3.put(BUCKET, "default.jpg")
+    make_images(*["default.jpg"] * 25)
+
+    _code, out, _err = run("debug_s3_image", "Default.jpg")
+
+    assert " and 5 more" in out
+    assert out.count("imagesync.Image:") < 25

@@ -160,3 +160,37 @@ def test_purge__goes_on_beside_a_name_that_is_no_text(s3: EmbeddedS3) -> None:
 
     assert code == 0, err
     assert set(Image.objects.values_list("pk", flat=True)) == {rows[0].pk, rows[1].pk}
+
+
+@only_sqlite
+def test_doctor__goes_on_beside_a_name_that_is_no_text(s3: EmbeddedS3) -> None:
+    s3.put(BUCKET, "a.jpg")
+    rows = make_images("a.jpg", "1")
+    spoil(rows[1], b"b\xff.jpg")
+
+    _code, out, err = run("imagesync_doctor")
+
+    assert "An object of imagesync.Image.file answers GetObject." in out, err
+
+
+@only_sqlite
+def test_resume__right_behind_a_name_that_is_no_text_of_a_model_with_a_uuid(s3: EmbeddedS3) -> None:
+    from imagesync.records import find_sources, ordered_records
+    from tests.testapp.models import Document
+
+    document = Document.objects.create(document="1")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE testapp_document SET document = CAST(%s AS TEXT)", [b"b\xff.jpg"])
+    source = find_sources()[0]
+    (record,) = ordered_records(source, Scope())
+
+    behind = ordered_records(source, Scope(), after=(record.key, record.target.label, str(document.pk)))
+
+    assert list(behind) == []
+
+
+def test_debug__of_a_pk_that_is_no_text_is_wrong_usage(s3: EmbeddedS3) -> None:
+    code, _out, err = run("debug_s3_image", "--id", "sessions.Session:\udcff")
+
+    assert code == 2
+    assert "no Unicode" in err

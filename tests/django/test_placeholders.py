@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from django.contrib.staticfiles import finders
 from django.core.files.storage import storages
 from django.template import Context, Template
@@ -359,3 +360,25 @@ def test_page_of_sixty__costs_no_query_per_image_and_no_request(
     assert not s3.requests
     assert (page.count("<img "), page.count("<svg xmlns")) == (1, 59 + 60)
     assert page.count("is gone.") == 2 * (59 + 60) + 60
+
+
+@pytest.mark.parametrize(
+    "tag", ["{% image_url image verdict=nothing.there %}", "{% image_tag image verdict='' %}"]
+)
+def test_image__an_empty_verdict_is_none_given(tag: str) -> None:
+    image = Image(file="a.jpg", verdict="missing")
+
+    shown = Template("{% load imagesync %}" + tag).render(Context({"image": image}))
+
+    assert "placeholder-missing" in shown or "<svg" in shown
+
+
+def test_image__whose_signers_role_cannot_be_assumed_is_a_placeholder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_args: Any, **_options: Any) -> str:
+        raise ClientError({"Error": {"Code": "ExpiredToken"}}, "AssumeRole")
+
+    monkeypatch.setattr("storages.backends.s3.S3Storage.url", refused)
+
+    assert picture_of(Image(file="a.jpg").file).placeholder is Placeholder.NO_ADDRESS

@@ -139,3 +139,10 @@ def test_browse__a_dribbling_error_body_does_not_hold_it() -> None:
         browsed: Browsed = browse(url, timeout=0.3)
 
     assert (browsed.status, browsed.code) == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize("host", ["cdn..example.com", "a" * 70 + ".com"])
+def test_browse__a_host_that_dns_cannot_name_is_no_answer(host: str) -> None:
+    browsed = browse(f"http://{host}/a.jpg", timeout=2)
+
+    assert (browsed.status, browsed.code) == (None, "UnicodeError")
