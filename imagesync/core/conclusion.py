@@ -235,7 +235,10 @@ def _ambiguous(facts: Facts) -> Conclusion:
     near = next((one for one in facts.found if one.name), facts.found[0] if facts.found else None)
     if near is None:
         return _attention(
-            "ambiguous", fact, f"give {_some(facts.records)} a name without //, ., .. and backslash"
+            "ambiguous",
+            fact,
+            f"give {_some(facts.records)} a name without //, ., .. and backslash, or, where the storage's class makes keys "
+            "of names in its own way, look the object up by the key that it makes",
         )
     step = f"set the file of {_some(facts.records)} to {_quoted(near.name)}"
     if not near.name:

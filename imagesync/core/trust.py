@@ -24,7 +24,7 @@ COLLAPSE = "collapse"
 STORE_CHANGED = "store_changed"
 
 # Reasons of failed looks that are about the whole store: one sentence says what to change.
-_EXPLANATIONS = {
+_EXPLANATIONS: dict[str, tuple[str, str]] = {
     Reason.WRITTEN_ELSEWHERE: (
         "were last seen in another store and are not in this one",
         "If the bucket moved here, say so: check_s3_images --adopt FINGERPRINT (the records' store). If this is "
@@ -131,7 +131,7 @@ def _not_fit_afterwards(counts: Mapping[str, int]) -> Diagnosis:
 def _failed_looks(failed: int, records: int, why: Sequence[str]) -> Diagnosis:
     main = why[0] if why else "unexpected_answer"
     clause, hint = _EXPLANATIONS.get(
-        Reason(main),
+        main,  # as it was stored; an older version may have had another word
         (f"could not be looked at ({', '.join(why[:3])})", "The findings name each with its evidence."),
     )
     return Diagnosis(id="some_unknown", fact=f"{failed:,} of {records:,} records {clause}.", hint=hint)

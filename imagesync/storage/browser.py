@@ -7,9 +7,12 @@ for a host that redirects ("Authenticating Requests: Using Query Parameters", Am
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,10 +79,14 @@ def browse(url: str, *, timeout: float = 10.0) -> Browsed:
     ``address_of``; anything that goes wrong on the way is an outcome.
     """
     address = address_of(url)
+    target = _target(url)
     until = time.monotonic() + timeout
     connection = _connection(address, timeout)
+    # the socket's own timeout starts anew with each byte that comes
+    watchdog = threading.Timer(timeout, _cut_off, [connection])
+    watchdog.start()
     try:
-        connection.request("GET", parse_url(url).request_uri, headers=_HEADERS)
+        connection.request("GET", target, headers=_HEADERS)
         response = connection.getresponse()
         body = _body(response, until) if response.status >= 400 else b""
         return _browsed(address, response, body)
@@ -88,9 +95,24 @@ def browse(url: str, *, timeout: float = 10.0) -> Browsed:
         http.client.HTTPException,
         UnicodeError,
     ) as error:  # UnicodeError: a host that DNS cannot name
-        return Browsed(address=address, code=clean_code(type(error).__name__))
+        name = type(error).__name__ if time.monotonic() < until else "TimeoutError"
+        return Browsed(address=address, code=clean_code(name))
     finally:
+        watchdog.cancel()
         connection.close()
+
+
+def _target(url: str) -> str:
+    try:
+        return parse_url(url).request_uri
+    except ValueError:  # its text holds the URL
+        raise ValueError("the URL is not one that can be asked for") from None
+
+
+def _cut_off(connection: http.client.HTTPConnection) -> None:
+    if connection.sock is not None:
+        with contextlib.suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 _HEADERS = {"Range": "bytes=0-0", "Accept": "image/*,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (imagesync)"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -146,3 +148,29 @@ def test_browse__a_host_that_dns_cannot_name_is_no_answer(host: str) -> None:
     browsed = browse(f"http://{host}/a.jpg", timeout=2)
 
     assert (browsed.status, browsed.code) == (None, "UnicodeError")
+
+
+def test_browse__a_dribbling_head_does_not_hold_it() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def dribble() -> None:
+        peer, _address = listener.accept()
+        with peer, contextlib.suppress(OSError):
+            peer.recv(4096)
+            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 200:
+                peer.sendall(bytes([byte]))
+                if stop.wait(0.1):
+                    return
+
+    thread = threading.Thread(target=dribble, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    browsed = browse(f"http://127.0.0.1:{listener.getsockname()[1]}/a.jpg", timeout=0.5)
+    took = time.monotonic() - began
+    stop.set()
+    listener.close()
+    thread.join(5)
+
+    assert (browsed.status, browsed.code) == (None, "TimeoutError")
+    assert took < 10  # of the 22 s that the server would take

@@ -58,8 +58,9 @@ class Command(ImageSyncCommand):
         wrong = sum(one["counts"]["unsafe"] + one["counts"]["differing"] for one in documents)
         if wrong:
             raise CommandError(
-                f"{wrong} answers are not judged as documented. Do not purge with these versions of boto3 and botocore; "
-                "report this with the output above.",
+                f"{wrong} answers are not judged as documented, with these versions of boto3 and botocore and this storage's "
+                "settings (signature version 2 names no region, so one differs). Do not purge before you know why; "
+                "report it with the output above.",
                 returncode=FINDINGS,
             )
 
