@@ -147,7 +147,8 @@ def test_browse__a_dribbling_error_body_does_not_hold_it() -> None:
 def test_browse__a_host_that_dns_cannot_name_is_no_answer(host: str) -> None:
     browsed = browse(f"http://{host}/a.jpg", timeout=2)
 
-    assert (browsed.status, browsed.code) == (None, "UnicodeError")
+    assert browsed.status is None
+    assert browsed.code in ("UnicodeError", "UnicodeEncodeError")  # the latter from Python 3.13 on
 
 
 def test_browse__a_dribbling_head_does_not_hold_it() -> None:
