@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models import Count, F, Q, QuerySet
 
@@ -20,14 +19,11 @@ from imagesync.audit.judge import Judgement
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, Finding
 from imagesync.records import Scope, Source, Target
-from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope
-from imagesync.records.stream import byte_ordered
+from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope, of_fields, of_records
+from imagesync.records.stream import RecordKey, byte_ordered
 from imagesync.records.unreadable import readable
 
 SETTLE_BATCH = 500
-
-RecordKey = tuple[int, str, str]
-"""(content type id, pk as text, field)"""
 
 
 class Book:
@@ -36,7 +32,7 @@ class Book:
     def __init__(self, audit: Audit, source: Source) -> None:
         self.audit = audit
         self.scope = Scope.from_dict(audit.scope)
-        self.targets = {(_content_type(target).pk, target.field.name): target for target in source.targets}
+        self.targets = {(target.content_type.pk, target.field.name): target for target in source.targets}
 
     def note(self, judgements: list[Judgement], *, behind: str, upto: str | None, now: datetime) -> None:
         """Write what changed in one batch, whose keys lie behind ``behind`` and up to ``upto``.
@@ -48,7 +44,7 @@ class Book:
         over: list[int] = []
         seen_here: dict[Target, dict[Any, str]] = defaultdict(dict)
         for judgement in judgements:
-            standing = open_before.pop(_record_key(judgement), [])
+            standing = open_before.pop(judgement.record.identity, [])
             opened, closed = _changes(judgement, standing)
             over += closed
             if opened:
@@ -85,7 +81,7 @@ class Book:
         return Counter(dict(failed.values_list("reason").annotate(number=Count("pk"))))
 
     def _settle(self, batch: list[Finding], now: datetime) -> None:
-        standing = _by_record(self._open().filter(_same_records(batch)))
+        standing = _by_record(self._open().filter(of_records(map(_finding_key, batch))))
         to_mark: dict[tuple[Target, str], list[Finding]] = defaultdict(list)
         for finding in batch:
             others = standing.get(_finding_key(finding), [])
@@ -136,11 +132,11 @@ class Book:
     def _open_findings(
         self, judgements: list[Judgement], behind: str, upto: str | None
     ) -> dict[RecordKey, list[Finding]]:
-        ours = self._open().filter(_of_fields(self.targets))
+        ours = self._open().filter(of_fields(self.targets.values()))
         if self.scope.is_explicit:
             pks: dict[int, set[str]] = defaultdict(set)
             for judgement in judgements:
-                pks[_content_type(judgement.record.target).pk].add(str(judgement.record.pk))
+                pks[judgement.record.target.content_type.pk].add(str(judgement.record.pk))
             wanted = Q(pk__in=[])
             for content_type, texts in pks.items():
                 wanted |= Q(content_type=content_type, object_pk__in=texts)
@@ -152,7 +148,7 @@ class Book:
         if upto is not None:
             window = window.filter(byte_key__lte=upto)
         standing = _by_record(window)
-        here = {_record_key(judgement) for judgement in judgements}
+        here = {judgement.record.identity for judgement in judgements}
         # at the two edges a key's other records belong to the neighbouring batches
         return {
             record: findings
@@ -165,7 +161,7 @@ class Book:
         evidence = seen.evidence.to_dict()
         return Finding(
             fingerprint=self.audit.fingerprint,
-            content_type=_content_type(record.target),
+            content_type=record.target.content_type,
             object_pk=str(record.pk),
             field=record.target.field.name,
             key=record.key,
@@ -227,29 +223,3 @@ def _by_record(findings: Iterable[Finding]) -> dict[RecordKey, list[Finding]]:
 
 def _finding_key(finding: Finding) -> RecordKey:
     return finding.content_type_id or 0, finding.object_pk, finding.field
-
-
-def _record_key(judgement: Judgement) -> RecordKey:
-    target = judgement.record.target
-    return _content_type(target).pk, str(judgement.record.pk), target.field.name
-
-
-def _content_type(target: Target) -> ContentType:
-    return ContentType.objects.get_for_model(target.model, for_concrete_model=False)
-
-
-def _of_fields(targets: Iterable[tuple[int, str]]) -> Q:
-    wanted = Q(pk__in=[])
-    for content_type, field in targets:
-        wanted |= Q(content_type=content_type, field=field)
-    return wanted
-
-
-def _same_records(findings: list[Finding]) -> Q:
-    wanted = Q(pk__in=[])
-    pks: dict[tuple[int | None, str], list[str]] = defaultdict(list)
-    for finding in findings:
-        pks[finding.content_type_id, finding.field].append(finding.object_pk)
-    for (content_type, field), texts in pks.items():
-        wanted |= Q(content_type=content_type, field=field, object_pk__in=texts)
-    return wanted

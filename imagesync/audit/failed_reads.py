@@ -10,21 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 
 from imagesync.audit.judge import Judge, Judgement
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, FailedRead, Finding
 from imagesync.records import Record, Scope, Source, ordered_records
-from imagesync.records.findings import FAILED_LOOKS, in_scope
-from imagesync.records.stream import byte_ordered
+from imagesync.records.findings import FAILED_LOOKS, in_scope, of_fields
+from imagesync.records.stream import RecordKey, byte_ordered
 
 LOOKED_AT_FIRST = 100
 """The newest reports; the records of the others are judged in their turn."""
-
-RecordName = tuple[int, str, str]
-"""(content type id, pk as text, field)"""
 
 
 def look_at_failed_reads(source: Source, scope: Scope, judge: Judge) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def look_at_failed_reads(source: Source, scope: Scope, judge: Judge) -> dict[str
     """
     reports = {_name(report): report for report in _reports(source, scope)[:LOOKED_AT_FIRST]}
     records = [record for record in _records(source, reports) if _still_named(record, reports)]
-    looked = [(reports[_record_name(one.record)], one) for one in judge.confirmed(records)]
+    looked = [(reports[one.record.identity], one) for one in judge.confirmed(records)]
     return _document([_entry(report, judgement) for report, judgement in looked])
 
 
@@ -66,26 +62,23 @@ def close_failed_reads(audit: Audit, source: Source, scope: Scope) -> None:
 
 def _reports(source: Source, scope: Scope) -> QuerySet[Any]:
     """Those of an audit's scope, newest first."""
-    wanted = Q(pk__in=[])
-    for target in source.targets:
-        wanted |= Q(content_type=_content_type_id(target.model), field=target.field.name)
-    reports: QuerySet[Any] = FailedRead.objects.filter(wanted)
+    reports: QuerySet[Any] = FailedRead.objects.filter(of_fields(source.targets))
     reports = reports.annotate(byte_key=byte_ordered(F("key"), reports.db))
     return in_scope(reports, scope).order_by("-last_at", "-pk")
 
 
-def _records(source: Source, reports: dict[RecordName, FailedRead]) -> Iterator[Record]:
+def _records(source: Source, reports: dict[RecordKey, FailedRead]) -> Iterator[Record]:
     ids = {
         (target.model._meta.label, pk)
         for target in source.targets
         for content_type, pk, field in reports
-        if (content_type, field) == (_content_type_id(target.model), target.field.name)
+        if (content_type, field) == (target.content_type.pk, target.field.name)
     }
     return ordered_records(source, Scope(ids=tuple(sorted(ids)))) if ids else iter(())
 
 
-def _still_named(record: Record, reports: dict[RecordName, FailedRead]) -> bool:
-    report = reports.get(_record_name(record))  # a row's other file fields come along
+def _still_named(record: Record, reports: dict[RecordKey, FailedRead]) -> bool:
+    report = reports.get(record.identity)  # a row's other file fields come along
     return report is not None and report.key == record.key
 
 
@@ -107,13 +100,5 @@ def _document(entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {"looked_at": len(entries), "counts": dict(sorted(counts.items())), "records": entries}
 
 
-def _name(report: FailedRead) -> RecordName:
+def _name(report: FailedRead) -> RecordKey:
     return report.content_type_id, report.object_pk, report.field
-
-
-def _record_name(record: Record) -> RecordName:
-    return _content_type_id(record.target.model), str(record.pk), record.target.field.name
-
-
-def _content_type_id(model: Any) -> int:
-    return ContentType.objects.get_for_model(model, for_concrete_model=False).pk

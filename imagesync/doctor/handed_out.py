@@ -8,18 +8,37 @@ from typing import Any
 
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis, Place
-from imagesync.core.site_url import SiteUrl
 from imagesync.core.url_advice import url_failure, url_not_built
 from imagesync.records import Record, Source
 from imagesync.storage.browser import Browsed, browse
 from imagesync.storage.contract import clean_code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOut:
-    url: SiteUrl
+    browsed: Browsed | None
+    """None when there is no URL that could be asked for."""
+    error: str = ""
+    """Why there is none: the class name of what the storage raised."""
     problem: Diagnosis | None
     """Why a browser would not get an object that is there; None when it would."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What may be told of the URL, and what a plain request for it brought."""
+        seen = self.browsed
+        return {
+            **(
+                seen.address.to_dict()
+                if seen
+                else dict.fromkeys(("host", "scheme", "signature", "region"), "")
+            ),
+            "status": seen.status if seen else None,
+            "code": seen.code if seen else "",
+            "redirected_to": seen.redirected_to if seen else "",
+            "content_type": seen.content_type if seen else "",
+            "loads": seen is not None and seen.loads,
+            "error": self.error,
+        }
 
 
 def browse_site_url(
@@ -44,22 +63,9 @@ def _handed_out(storage: Any, name: str, place: Place, bucket_region: str) -> Ha
         url = storage.url(name)
     except Exception as error:  # noqa: BLE001 - whatever a storage raises here, a page of the site raises too
         raised = clean_code(type(error).__name__)
-        return HandedOut(SiteUrl(error=raised), url_not_built(place, f"it raised {raised}"))
+        return HandedOut(browsed=None, error=raised, problem=url_not_built(place, f"it raised {raised}"))
     try:
         browsed = browse(url, timeout=settings.connect_timeout + settings.read_timeout)
     except ValueError as error:
-        return HandedOut(SiteUrl(error="InvalidURL"), url_not_built(place, str(error)))
-    return HandedOut(_site_url(browsed), url_failure(place, browsed, bucket_region))
-
-
-def _site_url(browsed: Browsed) -> SiteUrl:
-    return SiteUrl(
-        host=browsed.address.host,
-        scheme=browsed.address.scheme,
-        signature=browsed.address.signature,
-        region=browsed.address.region,
-        status=browsed.status,
-        code=browsed.code,
-        redirected_to=browsed.redirected_to,
-        content_type=browsed.content_type,
-    )
+        return HandedOut(browsed=None, error="InvalidURL", problem=url_not_built(place, str(error)))
+    return HandedOut(browsed=browsed, problem=url_failure(place, browsed, bucket_region))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from imagesync.core.classify import classify_get, is_elsewhere
 from imagesync.core.conclusion import Conclusion, Facts, Found, Hidden, conclude
 from imagesync.core.shell import shell_word
-from imagesync.core.site_url import SiteUrl
 from imagesync.core.verdicts import Look, Reason, Verdict
-from imagesync.doctor.handed_out import browse_site_url
+from imagesync.doctor.handed_out import HandedOut, browse_site_url
 from imagesync.doctor.questions import THERE, Near, Seen, Subject, ask
 from imagesync.exceptions import NothingMatches
 from imagesync.models import FailedRead, Finding, Tombstone
@@ -44,7 +43,7 @@ class ImageReport:
     asked_as: str
     """``app.Model:pk`` when a record was asked for; empty when a key was."""
     seen: Seen
-    url: SiteUrl | None
+    url: HandedOut | None
     """None when the storage has no name for the key."""
     naming: tuple[Naming, ...]
     history: tuple[Finding, ...]
@@ -168,7 +167,7 @@ def _report(
         key=key,
         asked_as=asked_as,
         seen=seen,
-        url=handed_out.url if handed_out else None,
+        url=handed_out,
         naming=naming,
         history=tuple(history_of(key, records, fingerprint=fingerprint)[:MAX_HISTORY]),
         failed_reads=tuple(failed_reads_of(records)[:MAX_HISTORY]),

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.apps import apps
-from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
 from django.utils import timezone
@@ -251,7 +250,7 @@ class _Execution:
         return ""
 
     def _bury(self, entry: Entry, look: Look, copy: str) -> None:
-        content_type = ContentType.objects.get_for_model(entry.target.model, for_concrete_model=False)
+        content_type = entry.target.content_type
         Tombstone.objects.create(
             purge=self.purge,
             content_type=content_type,

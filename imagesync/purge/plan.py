@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
 
@@ -21,6 +20,7 @@ from imagesync.purge.rows import NamedFile
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_of, in_scope
 from imagesync.records.stream import base_rows
+from imagesync.records.targets import content_type_of
 from imagesync.storage.preflight import preflight
 
 CHUNK = 200
@@ -98,13 +98,7 @@ def make_plan(
 
 
 def _candidates(source: Source, audit: Audit, scope: Scope, receivers: set[str]) -> Iterator[Candidate]:
-    targets = {
-        (
-            ContentType.objects.get_for_model(target.model, for_concrete_model=False).pk,
-            target.field.name,
-        ): target
-        for target in source.targets
-    }
+    targets = {(target.content_type.pk, target.field.name): target for target in source.targets}
     missing = in_scope(findings_of(audit), scope).filter(verdict=Verdict.MISSING, closed_at=None)
     proven = _Proven(missing)
     chunk: list[Finding] = []
@@ -156,7 +150,7 @@ class _Proven:
         self.missing = missing
 
     def __call__(self, one: NamedFile) -> bool:
-        content_type = ContentType.objects.get_for_model(one.model, for_concrete_model=False)
+        content_type = content_type_of(one.model)
         return bool(
             self.missing.filter(
                 content_type=content_type, object_pk=str(one.pk), field=one.field.name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -10,7 +12,8 @@ from imagesync.core.ranges import prefix_end
 from imagesync.core.verdicts import NOT_KNOWN
 from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
-from imagesync.records.stream import byte_ordered
+from imagesync.records.stream import RecordKey, byte_ordered
+from imagesync.records.targets import Target
 
 FAILED_LOOKS = tuple(sorted(NOT_KNOWN))
 
@@ -65,3 +68,22 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
             )
         findings = findings.filter(wanted)
     return findings
+
+
+def of_fields(targets: Iterable[Target]) -> Q:
+    """What concerns any record of these fields: of findings and of failed reads."""
+    wanted = Q(pk__in=[])
+    for target in targets:
+        wanted |= Q(content_type=target.content_type, field=target.field.name)
+    return wanted
+
+
+def of_records(keys: Iterable[RecordKey]) -> Q:
+    """What concerns one of these records: of findings and of failed reads."""
+    pks: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for content_type, pk, field in keys:
+        pks[content_type, field].append(pk)
+    wanted = Q(pk__in=[])
+    for (content_type, field), texts in pks.items():
+        wanted |= Q(content_type=content_type, field=field, object_pk__in=texts)
+    return wanted

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 
 from imagesync.models import FailedRead, Finding, Tombstone
+from imagesync.records.findings import of_records
 from imagesync.records.stream import Record
 
 MOST_RECORDS = 50
@@ -48,11 +47,4 @@ def purge_of(model_label: str, pk: str) -> int | None:
 
 
 def _about(records: Sequence[Record]) -> Q:
-    pks: dict[tuple[ContentType, str], list[str]] = defaultdict(list)
-    for record in records[:MOST_RECORDS]:
-        content_type = ContentType.objects.get_for_model(record.target.model, for_concrete_model=False)
-        pks[content_type, record.target.field.name].append(str(record.pk))
-    wanted = Q(pk__in=[])
-    for (content_type, field), texts in pks.items():
-        wanted |= Q(content_type=content_type, field=field, object_pk__in=texts)
-    return wanted
+    return of_records(record.identity for record in records[:MOST_RECORDS])

@@ -10,7 +10,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import FileField, Model
 
 from imagesync.conf import app_settings
-from imagesync.records.targets import store_options
+from imagesync.records.targets import content_type_of, store_options
 from imagesync.storage.names import location_prefix
 from imagesync.storage.store import S3Store, is_s3
 
@@ -26,7 +26,7 @@ class FileOwner:
 
     @property
     def content_type(self) -> ContentType:
-        return ContentType.objects.get_for_model(self.model, for_concrete_model=False)
+        return content_type_of(self.model)
 
     @property
     def is_audited(self) -> bool:

@@ -29,6 +29,9 @@ from imagesync.storage.store import Store
 BATCH = 2000
 IN_CHUNK = 500
 
+RecordKey = tuple[int, str, str]
+"""(content type id, pk as text, field): a record's file, as findings and failed reads name it."""
+
 _COLLATIONS = {"postgresql": "C", "sqlite": "BINARY"}
 
 
@@ -53,6 +56,10 @@ class Record:
     @property
     def label(self) -> str:
         return record_label(self.target.model, self.pk)
+
+    @property
+    def identity(self) -> RecordKey:
+        return self.target.content_type.pk, str(self.pk), self.target.field.name
 
 
 def ordered_records(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.files.storage import storages
 from django.db.models import FileField, Model
@@ -37,6 +38,10 @@ class Target:
         return f"{self.model._meta.label}.{self.field.name}"
 
     @property
+    def content_type(self) -> ContentType:
+        return content_type_of(self.model)
+
+    @property
     def remembers(self) -> bool:
         """Whether the records keep a verdict, a store, a size and an ETag of their own."""
         return issubclass(self.model, AbstractImage) and self.field.name == "file"
@@ -50,6 +55,11 @@ class Source:
     targets: tuple[Target, ...]
     workers: int = 8
     """How many requests may be under way at once."""
+
+
+def content_type_of(model: type[Model]) -> ContentType:
+    """A proxy's own, as findings, failed reads and tombstones name it."""
+    return ContentType.objects.get_for_model(model, for_concrete_model=False)
 
 
 def record_label(model: type[Model], pk: Any) -> str:
