@@ -16,6 +16,8 @@ from typing import Any, Literal
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from imagesync.core.cost import Prices
+
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
 
@@ -79,8 +81,8 @@ class AppSettings:
     workers: int = 8
     """How many requests to S3 are under way at once."""
 
-    batch_size: int = 1000
-    """How many records are judged and written at a time."""
+    batch_size: int = 20_000
+    """After how many records at most an audit writes down how far it is."""
 
     connect_timeout: float = 5.0
     """Seconds to wait for a connection to S3."""
@@ -96,6 +98,9 @@ class AppSettings:
 
     blocking_receivers: tuple[str, ...] = ()
     """Dotted paths of signal receivers whose presence on a model keeps its records from a purge."""
+
+    prices: Prices = field(default_factory=Prices)
+    """Of 1,000 requests: ``{"LIST": 0.005, "GET": 0.0004, "CURRENCY": "USD"}``, S3 Standard's in us-east-1."""
 
     verify_uploads: Literal["content", "size", False] = "content"
     """What is compared after an upload, by one HEAD: ``"content"`` (and size), ``"size"``; False: nothing."""
@@ -156,6 +161,8 @@ def _parse(attribute: str, value: Any) -> Any:
         if isinstance(value, str) or not all(isinstance(one, str) for one in value):
             raise ValueError("a list of dotted paths is expected")
         return tuple(value)
+    if attribute == "prices":
+        return _parse_prices(value)
     if attribute == "client_factory":
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
@@ -171,6 +178,19 @@ def _parse(attribute: str, value: Any) -> Any:
     if value < least:
         raise ValueError(f"{value!r} is less than {least}")
     return value
+
+
+def _parse_prices(value: Any) -> Prices:
+    names = {one.name.upper(): one.name for one in fields(Prices)}
+    if not isinstance(value, Mapping) or set(value) - set(names):
+        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
+    for name, price in value.items():
+        is_number = isinstance(price, int | float) and not isinstance(price, bool)
+        if name == "CURRENCY" and not (isinstance(price, str) and price.isprintable() and price):
+            raise ValueError(f"{price!r} is not a currency")
+        if name != "CURRENCY" and not (is_number and 0 <= price < float("inf")):
+            raise ValueError(f"the price of {name!r} is {price!r}; a number from 0 on is expected")
+    return Prices(**{names[name]: price for name, price in value.items()})
 
 
 def _parse_fields(value: Any) -> dict[str, str | Mapping[str, str]]:

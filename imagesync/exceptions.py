@@ -5,6 +5,7 @@
     ImageSyncError
     ├── CannotLook            the store could not be reached, looked at or believed      exit 4
     │   └── ListingBroken     a listing page contradicts what was asked, or itself
+    │       └── NotInByteOrder    ... by nothing but the order of its keys
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
@@ -35,6 +36,10 @@ class ListingBroken(CannotLook):
     def __init__(self, message: str, *, reason: str = "listing_broken") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class NotInByteOrder(ListingBroken):
+    """A listing page is good but for the order of its keys: the store lists in another one, or ignores StartAfter."""
 
 
 class UploadNotVerified(ImageSyncError):

@@ -8,22 +8,27 @@ within one record. What is unchanged costs no write.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from operator import gt, le
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, QuerySet
 
 from imagesync.audit.judge import Judgement
+from imagesync.audit.scan import Batch
 from imagesync.core.verdicts import Reason, Verdict
-from imagesync.models import Audit, Finding
+from imagesync.models import Audit, AuditRange, Finding
 from imagesync.records import Scope, Source, Target
 from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope, of_fields, of_records
-from imagesync.records.stream import RecordKey, byte_ordered
+from imagesync.records.stream import IN_CHUNK, RecordKey, byte_ordered
 from imagesync.records.unreadable import readable
 
 SETTLE_BATCH = 500
+WRITE_BATCH = 1000
+
+T = TypeVar("T")
 
 
 class Book:
@@ -34,16 +39,16 @@ class Book:
         self.scope = Scope.from_dict(audit.scope)
         self.targets = {(target.content_type.pk, target.field.name): target for target in source.targets}
 
-    def note(self, judgements: list[Judgement], *, behind: str, upto: str | None, now: datetime) -> None:
-        """Write what changed in one batch, whose keys lie behind ``behind`` and up to ``upto``.
+    def note(self, part: AuditRange, batch: Batch, now: datetime) -> None:
+        """Write what changed in one batch of a range.
 
-        The caller holds a transaction, together with the cursor of the range.
+        The caller holds a transaction, together with the range's cursor.
         """
-        open_before = self._open_findings(judgements, behind, upto)
+        open_before = self._open_findings(part, batch)
         news: list[Finding] = []
         over: list[int] = []
         seen_here: dict[Target, dict[Any, str]] = defaultdict(dict)
-        for judgement in judgements:
+        for judgement in batch.judgements:
             standing = open_before.pop(judgement.record.identity, [])
             opened, closed = _changes(judgement, standing)
             over += closed
@@ -51,14 +56,16 @@ class Book:
                 news.append(self._finding(judgement, now))
             if judgement.look.verdict is Verdict.PRESENT and self._row_differs(judgement):
                 seen_here[judgement.record.target][judgement.record.pk] = judgement.record.name
-        if not self.scope.is_explicit:  # in a stretch of keys, a finding without its record is over
-            over += [finding.pk for standing in open_before.values() for finding in standing]
-        Finding.objects.bulk_create(news)
-        self._close(Finding.objects.filter(pk__in=over), now)
+        # of the records that only count as present, and of a record that is no more, every finding is over
+        over += [standing.pk for findings in open_before.values() for standing in findings]
+        Finding.objects.bulk_create(news, batch_size=WRITE_BATCH)
+        for pks in _some(over):
+            self._close(Finding.objects.filter(pk__in=pks), now)
         for target, names in seen_here.items():
-            # a file that was replaced meanwhile was not looked at
-            rows = target.model._base_manager.filter(pk__in=list(names), file__in=set(names.values()))
-            _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint)
+            for some in _some(list(names)):
+                # a file that was replaced meanwhile was not looked at
+                rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
+                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint)
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
@@ -81,26 +88,36 @@ class Book:
         return Counter(dict(failed.values_list("reason").annotate(number=Count("pk"))))
 
     def _settle(self, batch: list[Finding], now: datetime) -> None:
-        standing = _by_record(self._open().filter(of_records(map(_finding_key, batch))))
-        to_mark: dict[tuple[Target, str], list[Finding]] = defaultdict(list)
+        standing = _by_record(_standing(self._open().filter(of_records(map(_finding_key, batch)))))
+        over: list[int] = []
+        settled: dict[tuple[RecordKey, str], Finding] = {}
         for finding in batch:
             others = standing.get(_finding_key(finding), [])
-            over = [
+            ended = [
                 other
                 for other in others
                 if other.key != finding.key or _supersedes(finding.verdict, other.verdict)
             ]
-            self._close(Finding.objects.filter(pk__in=[other.pk for other in over]), now)
-            if any(other.verdict == finding.verdict for other in others if other not in over):
-                finding.delete()  # another audit settled the same meanwhile
-                continue
-            Finding.objects.filter(pk=finding.pk).update(settled=True)
+            over += [other.pk for other in ended]
+            if not any(other.verdict == finding.verdict for other in others if other not in ended):
+                # a record that was renamed under the audit was met twice: where it was met last counts
+                settled[_finding_key(finding), finding.verdict] = finding
+        self._close(Finding.objects.filter(pk__in=over), now)
+        keep = {finding.pk for finding in settled.values()}
+        # what another audit settled meanwhile need not be said twice
+        Finding.objects.filter(pk__in=[finding.pk for finding in batch if finding.pk not in keep]).delete()
+        Finding.objects.filter(pk__in=keep).update(settled=True)
+        if self.audit.marks:
+            self._mark_settled(settled.values(), now)
+
+    def _mark_settled(self, findings: Iterable[Finding], now: datetime) -> None:
+        to_mark: dict[tuple[Target, str], list[Finding]] = defaultdict(list)
+        for finding in findings:
             target = self.targets.get((finding.content_type_id or 0, finding.field))
             if target is not None:
                 to_mark[target, finding.verdict].append(finding)
-        if self.audit.marks:
-            for (target, verdict), findings in to_mark.items():
-                self._mark_named(target, Verdict(verdict), findings, now)
+        for (target, verdict), some in to_mark.items():
+            self._mark_named(target, Verdict(verdict), some, now)
 
     def _mark_named(self, target: Target, verdict: Verdict, findings: list[Finding], now: datetime) -> None:
         """Mark the rows whose name is still the one that was looked at, and that were not stored anew."""
@@ -129,32 +146,34 @@ class Book:
     def _open(self) -> QuerySet[Finding]:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)
 
-    def _open_findings(
-        self, judgements: list[Judgement], behind: str, upto: str | None
-    ) -> dict[RecordKey, list[Finding]]:
+    def _open_findings(self, part: AuditRange, batch: Batch) -> dict[RecordKey, list[Standing]]:
         ours = self._open().filter(of_fields(self.targets.values()))
         if self.scope.is_explicit:
-            pks: dict[int, set[str]] = defaultdict(set)
-            for judgement in judgements:
-                pks[judgement.record.target.content_type.pk].add(str(judgement.record.pk))
-            wanted = Q(pk__in=[])
-            for content_type, texts in pks.items():
-                wanted |= Q(content_type=content_type, object_pk__in=texts)
-            return _by_record(ours.filter(wanted))
+            here = [judgement.record.identity for judgement in batch.judgements]
+            return _by_record(row for some in _some(here) for row in _standing(ours.filter(of_records(some))))
         keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
         # outside of the scope's prefix nobody looked, so nothing there is over
         window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix))
-        window = window.filter(byte_key__gte=behind)
-        if upto is not None:
-            window = window.filter(byte_key__lte=upto)
-        standing = _by_record(window)
-        here = {judgement.record.identity for judgement in judgements}
-        # at the two edges a key's other records belong to the neighbouring batches
-        return {
-            record: findings
-            for record, findings in standing.items()
-            if record in here or all(behind < finding.key and finding.key != upto for finding in findings)
-        }
+        first = batch.behind[0] if batch.behind else part.first_key
+        window = window.filter(byte_key__gte=first) if first else window
+        if batch.ends:
+            window = window if part.end_key is None else window.filter(byte_key__lt=part.end_key)
+        elif batch.upto is None:
+            return {}
+        else:
+            window = window.filter(byte_key__lte=batch.upto[0])
+        return _by_record(row for row in _standing(window) if self._is_of(batch, row))
+
+    def _is_of(self, batch: Batch, standing: Standing) -> bool:
+        """At the two edges, a key's other records belong to the neighbouring batches."""
+        target = self.targets[standing.content_type_id, standing.field]
+        as_pk = target.model._meta.pk.to_python
+        for edge, is_inside in ((batch.behind, gt), (None if batch.ends else batch.upto, le)):
+            if edge is not None and edge[0] == standing.key:
+                place = (target.label, as_pk(standing.object_pk))
+                if not is_inside(place, (edge[1], as_pk(edge[2]))):
+                    return False
+        return True
 
     def _finding(self, judgement: Judgement, now: datetime) -> Finding:
         record, seen = judgement.record, judgement.look
@@ -177,7 +196,7 @@ class Book:
         findings.update(closed_by=self.audit, closed_at=now)
 
 
-def _changes(judgement: Judgement, standing: list[Finding]) -> tuple[bool, list[int]]:
+def _changes(judgement: Judgement, standing: list[Standing]) -> tuple[bool, list[int]]:
     """Whether a finding is to be opened, and which are over at once.
 
     What is known and differs is closed only when the new finding is settled.
@@ -214,12 +233,34 @@ def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str) -
     rows.exclude(verdict=verdict.value).update(**values)
 
 
-def _by_record(findings: Iterable[Finding]) -> dict[RecordKey, list[Finding]]:
-    grouped: dict[RecordKey, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        grouped[_finding_key(finding)].append(finding)
+def _finding_key(finding: Finding) -> RecordKey:
+    return finding.content_type_id or 0, finding.object_pk, finding.field
+
+
+class Standing(NamedTuple):
+    """What is needed of a finding that is open: there may be very many."""
+
+    pk: int
+    content_type_id: int
+    object_pk: str
+    field: str
+    key: str
+    verdict: str
+
+
+def _standing(findings: QuerySet[Finding]) -> Iterator[Standing]:
+    rows = findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
+    return map(Standing._make, rows.iterator(chunk_size=WRITE_BATCH))
+
+
+def _by_record(findings: Iterable[Standing]) -> dict[RecordKey, list[Standing]]:
+    grouped: dict[RecordKey, list[Standing]] = defaultdict(list)
+    for one in findings:
+        grouped[one.content_type_id, one.object_pk, one.field].append(one)
     return grouped
 
 
-def _finding_key(finding: Finding) -> RecordKey:
-    return finding.content_type_id or 0, finding.object_pk, finding.field
+def _some(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """``values``, as many at a time as a query may name."""
+    for start in range(0, len(values), IN_CHUNK):
+        yield values[start : start + IN_CHUNK]

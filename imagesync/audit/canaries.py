@@ -6,7 +6,6 @@ records are called missing.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,22 +21,9 @@ from imagesync.records.stream import base_rows
 from imagesync.storage.probe import look, look_all
 
 
-class Reservoir:
-    """A uniform sample of the records that were seen present, of bounded size (Vitter's algorithm R)."""
-
-    def __init__(self, size: int, *, seed: int, kept: list[list[str]]) -> None:
-        self.size = size
-        self.kept = list(kept)
-        self._seen = len(self.kept)
-        self._random = random.Random(seed)  # noqa: S311 - a sample, not a secret
-
-    def offer(self, record: Record) -> None:
-        self._seen += 1
-        entry = [record.target.label, str(record.pk), record.key]
-        if len(self.kept) < self.size:
-            self.kept.append(entry)
-        elif (place := self._random.randrange(self._seen)) < self.size:
-            self.kept[place] = entry
+def canary(record: Record) -> list[str]:
+    """A record that was seen present, as ``Audit.canaries`` holds it."""
+    return [record.target.label, str(record.pk), record.key]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,7 +15,13 @@ from imagesync.exceptions import AlreadyRunning, InvalidRequest, NothingMatches
 from imagesync.models import Audit, AuditRange
 from imagesync.models.leases import LEASE, new_owner
 from imagesync.records import Scope, Source
+from imagesync.records.splitting import estimated_records, split_keys
 from imagesync.records.stream import draw_sample
+
+LEAST_RECORDS, MOST_RECORDS = 5_000, 20_000
+"""Of a range. A range costs a page more than its objects, and a few writes."""
+FEW_RANGES = 64
+"""As many there may be before they grow beyond LEAST_RECORDS."""
 
 
 def open_audit(
@@ -52,7 +60,7 @@ def open_audit(
                 lease_owner=new_owner(),
                 lease_until=timezone.now() + LEASE,
             )
-            AuditRange.objects.create(audit=audit)
+            AuditRange.objects.bulk_create(_ranges(audit, source, scope))
     except IntegrityError as error:
         running = _running(identity.fingerprint, scope)
         if running is None:
@@ -89,6 +97,15 @@ def interrupted_audit(source: Source, scope: Scope) -> Audit | None:
     if newest is None or newest.complete or newest.lease_is_alive:
         return None
     return newest
+
+
+def _ranges(audit: Audit, source: Source, scope: Scope) -> Iterator[AuditRange]:
+    """Ranges of about equal weight, side by side: small enough to be worked off in parallel and to resume within."""
+    records = 0 if scope.is_explicit else estimated_records(source, scope)
+    parts = min(records // LEAST_RECORDS, max(FEW_RANGES, records // MOST_RECORDS))
+    edges = ["", *split_keys(source, scope, parts), None]
+    for number, (first, end) in enumerate(pairwise(edges)):
+        yield AuditRange(audit=audit, number=number, first_key=first or "", end_key=end)
 
 
 def _running(fingerprint: str, scope: Scope) -> Audit | None:

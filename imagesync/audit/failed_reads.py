@@ -7,12 +7,12 @@ the ordinary course of the audit writes it down.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, QuerySet
 
-from imagesync.audit.judge import Judge, Judgement
+from imagesync.audit.judge import Judge, Judgement, confirmed
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, FailedRead, Finding
 from imagesync.records import Record, Scope, Source, ordered_records
@@ -23,14 +23,17 @@ LOOKED_AT_FIRST = 100
 """The newest reports; the records of the others are judged in their turn."""
 
 
-def look_at_failed_reads(source: Source, scope: Scope, judge: Judge) -> dict[str, Any]:
+def look_at_failed_reads(
+    source: Source, scope: Scope, judge: Judge, *, versioning: str, heartbeat: Callable[[], None]
+) -> dict[str, Any]:
     """Look at the records of the newest reports, as ``Audit.failed_reads`` holds it.
 
     A report counts while its record still names the key that could not be read.
     """
     reports = {_name(report): report for report in _reports(source, scope)[:LOOKED_AT_FIRST]}
     records = [record for record in _records(source, reports) if _still_named(record, reports)]
-    looked = [(reports[one.record.identity], one) for one in judge.confirmed(records)]
+    judged = confirmed(judge, source, records, versioning=versioning, heartbeat=heartbeat)
+    looked = [(reports[one.record.identity], one) for one in judged]
     return _document([_entry(report, judgement) for report, judgement in looked])
 
 
@@ -67,14 +70,14 @@ def _reports(source: Source, scope: Scope) -> QuerySet[Any]:
     return in_scope(reports, scope).order_by("-last_at", "-pk")
 
 
-def _records(source: Source, reports: dict[RecordKey, FailedRead]) -> Iterator[Record]:
+def _records(source: Source, reports: dict[RecordKey, FailedRead]) -> list[Record]:
     ids = {
         (target.model._meta.label, pk)
         for target in source.targets
         for content_type, pk, field in reports
         if (content_type, field) == (target.content_type.pk, target.field.name)
     }
-    return ordered_records(source, Scope(ids=tuple(sorted(ids)))) if ids else iter(())
+    return ordered_records(source, Scope(ids=tuple(sorted(ids)))) if ids else []
 
 
 def _still_named(record: Record, reports: dict[RecordKey, FailedRead]) -> bool:

@@ -5,23 +5,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from imagesync.audit.book import Book
-from imagesync.audit.canaries import Reservoir, look_at_canaries
+from imagesync.audit.canaries import look_at_canaries
 from imagesync.audit.failed_reads import close_failed_reads, disbelieve, look_at_failed_reads
 from imagesync.audit.identity import change_of_store, places_elsewhere
-from imagesync.audit.judge import Batch, Judge
+from imagesync.audit.judge import Judge
+from imagesync.audit.pages import StorePages, sorted_pages
+from imagesync.audit.requests import Requests
+from imagesync.audit.scan import Batch, Pages, RangeScan, walk
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.progress import Progress
+from imagesync.core.reservoir import Reservoir
+from imagesync.core.strategy import Chooser, strategy_taken
 from imagesync.core.trust import Trust, listing_failed, trust_of
 from imagesync.core.verdicts import Reason, Verdict
+from imagesync.exceptions import NotInByteOrder
 from imagesync.models import Audit, AuditRange
-from imagesync.records import Record, Scope, Source, count_records, ordered_records
+from imagesync.records import Chunk, Scope, Source, record_chunks
+from imagesync.records.splitting import estimated_records
 from imagesync.storage.preflight import preflight
 
 
@@ -46,6 +53,8 @@ class _Running:
         self.scope = Scope.from_dict(audit.scope)
         self.progress = progress
         self.book = Book(audit, source)
+        self.judge = Judge(source, self.scope, now=timezone.now)
+        self.counts: Counter[str] = Counter()
         self.requests_before = Counter(audit.requests)
         self.canaries = Reservoir(app_settings().canaries, seed=audit.pk, kept=audit.canaries)
 
@@ -62,9 +71,11 @@ class _Running:
             self._finish(Trust.UNTRUSTWORTHY, [*news, *canaries.reasons])
             return
         reasons = [*news, *canaries.reasons]
-        failed_reads = look_at_failed_reads(self.source, self.scope, self._judge(fit.versioning))
-        for part in self.audit.ranges.exclude(state=AuditRange.State.DONE):
-            reasons += self._work_off(part, fit.versioning)
+        failed_reads = look_at_failed_reads(
+            self.source, self.scope, self.judge, versioning=fit.versioning, heartbeat=self._beat
+        )
+        self._compare_ranges(fit.versioning)
+        reasons += [Diagnosis(**part.failure) for part in self._ranges() if part.failure]
 
         self.progress.begin("checking the store once more")
         after = preflight(self.source.store)
@@ -86,56 +97,72 @@ class _Running:
         if trust is not Trust.UNTRUSTWORTHY and canaries.trust is Trust.TRUSTWORTHY and not news:
             close_failed_reads(self.audit, self.source, self.scope)
 
-    def _judge(self, versioning: str) -> Judge:
-        return Judge(
+    def _compare_ranges(self, versioning: str) -> None:
+        """Walk the ranges that are not done, each from its cursor on. Progress is committed with what it rests on."""
+        total = estimated_records(self.source, self.scope)
+        self.progress.begin(f"comparing {total:,} records with the store", total)
+        self.counts = self._counts(believed=True)
+        with Requests(self.source.store, workers=self.source.workers, versioning=versioning) as requests:
+            try:
+                self._walk(requests, StorePages(requests, self._prefix()))
+            except NotInByteOrder as disorder:
+                with sorted_pages(self.source.store, self._prefix(), disorder, self._beat) as pages:
+                    self._walk(requests, pages)
+
+    def _walk(self, requests: Requests, pages: Pages) -> None:
+        settings = app_settings()
+        scans = (
+            RangeScan(
+                part,
+                self._chunks(part),
+                pages=pages,
+                requests=requests,
+                judge=self.judge,
+                chooser=Chooser(self.audit.strategy, break_even=settings.prices.break_even),
+                batch_size=settings.batch_size,
+                canaries=self.canaries,
+            )
+            for part in self._ranges().exclude(state=AuditRange.State.DONE)
+        )
+        for scan, batch in walk(scans, requests, side_by_side=self.source.workers, heartbeat=self._beat):
+            self._write_down(scan.part, batch)
+            self.progress.advance(self.counts["records"], missing=self.counts["missing"])
+
+    def _chunks(self, part: AuditRange) -> Iterator[Chunk]:
+        return record_chunks(
             self.source,
             self.scope,
-            versioning=versioning,
-            workers=self.source.workers,
-            batch_size=app_settings().batch_size,
-            heartbeat=self._beat,
-            now=timezone.now,
+            first_key=part.first_key,
+            end_key=part.end_key,
+            after=tuple(part.cursor) if part.cursor else None,
         )
 
-    def _work_off(self, part: AuditRange, versioning: str) -> list[Diagnosis]:
-        """Judge one range, from its cursor on. Progress is committed with what it rests on."""
-        total = count_records(self.source, self.scope)
-        self.progress.begin(f"comparing {total:,} records with the store", total)
-        judge = self._judge(versioning)
-        cursor = tuple(part.cursor) if part.cursor else None
-        records: Iterator[Record] = ordered_records(self.source, self.scope, after=cursor)
-        passed = cursor[0] if cursor else ""
-        for batch in judge.batches(records, strategy=self.audit.strategy, passed=passed):
-            self._write_down(part, batch, timezone.now())
-            self.progress.advance(part.counts.get("records", 0), missing=part.counts.get("missing", 0))
+    def _write_down(self, part: AuditRange, batch: Batch) -> None:
         with transaction.atomic():
-            self.book.note([], behind=part.cursor[0] if part.cursor else "", upto=None, now=timezone.now())
-            part.state = AuditRange.State.DONE
-            part.save(update_fields=["state"])
-        failure = judge.listing_failure
-        self.audit.saw_all_objects = (
-            self.audit.strategy == "list" and failure is None and not self.scope.is_explicit
-        )
-        return [] if failure is None else [listing_failed(str(failure), failure.reason)]
-
-    def _write_down(self, part: AuditRange, batch: Batch, now: datetime) -> None:
-        last = batch.judgements[-1].record if batch.judgements else None
-        behind = part.cursor[0] if part.cursor else ""
-        with transaction.atomic():
-            if last is not None:
-                self.book.note(batch.judgements, behind=behind, upto=last.key, now=now)
-                part.cursor = [last.key, last.target.label, _plain(last.pk)]
-            part.counts = dict(Counter(part.counts) + _count(batch))
+            self.book.note(part, batch, timezone.now())
+            if batch.upto is not None:
+                key, label, pk = batch.upto
+                part.cursor = [key, label, _plain(pk)]
+            part.counts = dict(Counter(part.counts) + batch.counts)
             part.unreferenced += batch.unnamed
-            part.save(update_fields=["cursor", "counts", "unreferenced"])
+            part.whole &= not batch.unseen
+            if batch.failure is not None:
+                part.failure = listing_failed(str(batch.failure), batch.failure.reason).to_dict()
+            if batch.ends:
+                part.state = AuditRange.State.DONE
+            part.save(update_fields=["cursor", "counts", "unreferenced", "whole", "failure", "state"])
             self.audit.renew_lease()
-        for judgement in batch.judgements:
-            if judgement.look.verdict is Verdict.PRESENT:
-                self.canaries.offer(judgement.record)
+        self.counts += batch.counts
+
+    def _ranges(self) -> QuerySet[AuditRange]:
+        return self.audit.ranges.all()
+
+    def _prefix(self) -> str:
+        return max(self.source.store.identity.prefix, self.scope.prefix, key=len)
 
     def _counts(self, *, believed: bool) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for part in self.audit.ranges.all():
+        for part in self._ranges():
             counts.update(part.counts)
         if not believed:
             counts[Verdict.UNKNOWN] += counts.pop(Verdict.MISSING, 0)
@@ -150,9 +177,13 @@ class _Running:
         audit.trust = trust.value
         audit.reasons = [reason.to_dict() for reason in reasons]
         audit.counts = _all_counts(counts or Counter())
-        audit.unreferenced = (
-            sum(part.unreferenced for part in audit.ranges.all()) if audit.saw_all_objects else None
+        audit.saw_all_objects = (
+            bool(counts) and not self.scope.is_explicit and all(part.whole for part in self._ranges())
         )
+        audit.unreferenced = (
+            sum(part.unreferenced for part in self._ranges()) if audit.saw_all_objects else None
+        )
+        audit.strategy = strategy_taken(audit.strategy, counts or Counter())
         audit.canaries = self.canaries.kept if counts else []
         self._stop(Audit.State.FINISHED)
 
@@ -182,12 +213,6 @@ class _Running:
 
     def _beat(self) -> None:
         self.audit.renew_lease()
-
-
-def _count(batch: Batch) -> Counter[str]:
-    counts: Counter[str] = Counter(judgement.look.verdict.value for judgement in batch.judgements)
-    counts["records"] = len(batch.judgements)
-    return counts
 
 
 def _all_counts(counts: Counter[str]) -> dict[str, int]:

@@ -1,28 +1,22 @@
-"""The merge join: two key-ordered streams in, what each side lacks out.
+"""Records against a listing, a stretch of keys at a time.
 
-Records come in key order and may repeat a key (several records may share one object). The listing is
-strictly ascending. The order of both is checked, never trusted: a stream that goes backwards would make
-keys look absent that are not.
+Both sides come in pieces of some thousand keys: records in key order, which may repeat a key (several records
+may share one object), and pages, strictly ascending. A stretch is compared as a whole by set arithmetic; only
+what differs is then looked at one by one. The order of both sides is checked, never trusted: a side that goes
+backwards would make keys look absent that are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
-
-
-class HasKey(Protocol):
-    @property
-    def key(self) -> str: ...
-
-
-R = TypeVar("R", bound=HasKey)
-O = TypeVar("O", bound=HasKey)  # noqa: E741 - the object side
+from itertools import pairwise
+from operator import le, lt
 
 
 class OutOfOrder(ValueError):
-    """A stream that must ascend did not; ``side`` is ``records`` or ``listing``."""
+    """A side that must ascend did not; ``side`` is ``records`` or ``listing``."""
 
     def __init__(self, side: str, before: str, after: str) -> None:
         super().__init__(f"{side}: {after!a} came after {before!a}")
@@ -30,61 +24,132 @@ class OutOfOrder(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Matched(Generic[R, O]):
-    """A record and the object that it names."""
+class Stretch:
+    """Records ``begin`` to ``end`` (exclusive) of the records at hand, compared with all objects there."""
 
-    record: R
-    object: O
-
-
-@dataclass(frozen=True, slots=True)
-class Unlisted(Generic[R]):
-    """A record whose key the listing lacks. A candidate, never a conclusion."""
-
-    record: R
-
-
-@dataclass(frozen=True, slots=True)
-class Unnamed(Generic[O]):
-    """An object that no record names."""
-
-    object: O
+    begin: int
+    end: int
+    unlisted: list[int]
+    """Which of them the listing lacks. Candidates, never a conclusion."""
+    unnamed: int
+    """Objects up to the last of these records that no record names."""
+    unnamed_behind: int
+    """Such objects behind it."""
 
 
-def compare(records: Iterable[R], listing: Iterable[O]) -> Iterator[Matched[R, O] | Unlisted[R] | Unnamed[O]]:
-    """Join ``records`` and ``listing`` on their key.
+class Comparison:
+    """Walks both sides of the keys from ``first`` (inclusive) to ``end`` (exclusive; None: open).
 
-    Yields in key order: each record exactly once, as ``Matched`` or ``Unlisted``, and each listed object
-    that no record names, once, as ``Unnamed``. Raises OutOfOrder.
+    ``records`` takes the next piece of one side, ``page`` of the other, and ``stretch`` compares what both sides are
+    known of. Objects up to ``passed`` were counted by an earlier walk.
     """
-    listed = iter(_ascending(listing))
-    current = next(listed, None)
-    named: str | None = None  # key of the last record; records may repeat it, so its object stays current
 
-    for record in records:
-        key = record.key
-        if named is not None and key < named:
-            raise OutOfOrder("records", named, key)
-        while current is not None and current.key < key:
-            if current.key != named:
-                yield Unnamed(current)
-            current = next(listed, None)
-        named = key
-        if current is not None and current.key == key:
-            yield Matched(record, current)
-        else:
-            yield Unlisted(record)
+    def __init__(self, *, first: str = "", end: str | None = None, passed: str = "") -> None:
+        self._first = first
+        self._end = end
+        self._passed = passed
+        self._keys: Sequence[str] = ()
+        self._at = 0
+        self._objects: Sequence[str] = ()
+        self._place = 0
+        self._listed_to: str | None = ""
+        """The listing is known up to this key; None: to the end."""
 
-    while current is not None:
-        if current.key != named:
-            yield Unnamed(current)
-        current = next(listed, None)
+    @property
+    def next_key(self) -> str | None:
+        """Of the first record at hand that was not compared; None when there is none."""
+        return self._keys[self._at] if self._at < len(self._keys) else None
+
+    @property
+    def next_is_listed(self) -> bool:
+        """Whether the listing is known where the next record is (or, without one, to its end)."""
+        key = self.next_key
+        return self._listed_to is None or (key is not None and key <= self._listed_to)
+
+    @property
+    def records_on_page(self) -> float:
+        """How many records the page at hand holds, as far as the records at hand tell it.
+
+        Where they end before the page does, what lies behind is taken to be like what lies before.
+        """
+        end = (
+            len(self._keys)
+            if self._listed_to is None
+            else bisect_right(self._keys, self._listed_to, self._at)
+        )
+        number = end - self._at
+        if not number or end < len(self._keys):
+            return number
+        return number * len(self._objects) / max(bisect_right(self._objects, self._keys[-1]), 1)
+
+    @property
+    def listing_ended(self) -> bool:
+        return self._listed_to is None
+
+    def records(self, keys: Sequence[str]) -> None:
+        """Take the next records, when all before are compared. Raises OutOfOrder."""
+        before = self._keys[-1] if self._keys else None
+        _check_ascends("records", keys, before, strictly=False)
+        self._keys, self._at = keys, 0
+        shares_its_object = bool(keys) and keys[0] == before
+        if shares_its_object and self._place and self._objects[self._place - 1] == before:
+            self._place -= 1
+
+    def page(self, keys: Sequence[str], *, last: bool) -> int:
+        """Take the next page, when all before is compared; ``last`` when nothing is listed behind it.
+
+        Returns how many of its objects lie before ``end``. Raises OutOfOrder.
+        """
+        before = self._objects[-1] if self._objects else None
+        _check_ascends("listing", keys, before, strictly=True)
+        begin = bisect_left(keys, self._first)
+        stop = len(keys) if self._end is None else bisect_left(keys, self._end)
+        if stop < len(keys):
+            last = True
+        if begin < stop and keys[begin] <= self._passed:
+            # the object at `passed` was counted; it is needed once more when records still name it
+            cut = bisect_left if self.next_key == self._passed else bisect_right
+            begin = cut(keys, self._passed)
+        self._objects = keys[begin:stop]
+        self._place = 0
+        self._listed_to = None if last else keys[-1] if keys else self._listed_to
+        return len(self._objects)
+
+    def stretch(self) -> Stretch:
+        """Compare as far as both sides are known: to the last record at hand, or to the end of the page."""
+        begin, keys, objects = self._at, self._keys, self._objects
+        end = len(keys) if self._listed_to is None else bisect_right(keys, self._listed_to, begin)
+        # behind the last record at hand lie objects that the next records may name
+        stop = bisect_right(objects, keys[-1], self._place) if keys and end == len(keys) else len(objects)
+        here, there = keys[begin:end], objects[self._place : stop]
+        self._at, self._place = end, stop
+        if here == there:
+            return Stretch(begin, end, [], 0, 0)
+        listed, named = set(there), set(here)
+        shared = len(named & listed)
+        unlisted = (
+            [] if shared == len(named) else [begin + n for n, key in enumerate(here) if key not in listed]
+        )
+        behind = len(there) - bisect_right(there, here[-1]) if here else len(there)
+        return Stretch(begin, end, unlisted, len(listed) - shared - behind, behind)
+
+    def skip(self, number: int) -> range:
+        """Pass the next records uncompared: which of those at hand they are. Their objects stay unseen."""
+        begin = self._at
+        self._at = min(begin + number, len(self._keys))
+        return range(begin, self._at)
+
+    def rest(self) -> int:
+        """The objects at hand behind the last record, when there are no more records. They are then passed."""
+        unnamed = len(self._objects) - self._place
+        self._place = len(self._objects)
+        return unnamed
 
 
-def _ascending(listing: Iterable[O]) -> Iterator[O]:
-    before: str | None = None
-    for entry in listing:
-        if before is not None and entry.key <= before:
-            raise OutOfOrder("listing", before, entry.key)
-        before = entry.key
-        yield entry
+def _check_ascends(side: str, keys: Sequence[str], before: str | None, *, strictly: bool) -> None:
+    follows = lt if strictly else le
+    if keys and before is not None and not follows(before, keys[0]):
+        raise OutOfOrder(side, before, keys[0])
+    if not all(map(follows, keys, keys[1:])):
+        earlier, later = next(pair for pair in pairwise(keys) if not follows(*pair))
+        raise OutOfOrder(side, earlier, later)

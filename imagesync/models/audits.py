@@ -113,6 +113,8 @@ class AuditRange(Leased):
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
     counts = models.JSONField(default=dict)
     unreferenced = models.PositiveBigIntegerField(default=0)
+    whole = models.BooleanField(default=True, help_text=_("Whether all its objects were seen so far."))
+    failure = models.JSONField(null=True, blank=True, help_text=_("Why its listing broke off."))
 
     class Meta:
         verbose_name = _("audit range")

@@ -72,7 +72,7 @@ def encode(field: Field[Any, Any], value: Any, *, using: str, exact: Any = None)
         if isinstance(field, models.JSONField):
             written = None if exact is None else {"json": exact}
         elif value is None or type(value) in (bool, int, str):
-            written = value
+            return value  # the very same comes back
         else:
             own = _own_field(field)
             written = {"text": own.value_to_string(SimpleNamespace(**{own.attname: value}))}
@@ -111,8 +111,6 @@ def _comes_back(field: Any, value: Any, written: Any, exact: Any, using: str) ->
     prepared = field.get_db_prep_save(back, connections[using])
     if exact is not None and float(prepared) != exact:
         return False
-    if not isinstance(written, dict):
-        return True  # the very same value
     before, after = _plain(field.get_db_prep_save(value, connections[using])), _plain(prepared)
     return bool(before == after) or repr(before) == repr(after)  # NaN is not equal to itself
 

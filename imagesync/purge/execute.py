@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, router, transaction
-from django.db.models import Model
+from django.db.models import Model, Value
 from django.utils import timezone
 
 from imagesync.conf import app_settings
@@ -24,21 +25,25 @@ from imagesync.models import Finding, Purge, Tombstone
 from imagesync.models.leases import LEASE, new_owner
 from imagesync.purge.copies import clear_copy
 from imagesync.purge.database_rules import forget_database_rules
+from imagesync.purge.lonely import delete_lonely
 from imagesync.purge.objections import (
     Case,
     changed_since,
+    files_along,
+    key_in_store,
     not_proven_missing,
     open_case,
-    other_keys,
+    open_lonely_cases,
     stored_name,
 )
-from imagesync.purge.rows import NamedFile
+from imagesync.purge.rows import Consequences, NamedFile
 from imagesync.records import Source, Target
+from imagesync.records.findings import of_records
 from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight
 from imagesync.storage.probe import confirm, look_all
 
-BATCH = 50
+BATCH = 200
 CONFIRMED_WITHIN = timedelta(seconds=60)
 """A look older than this says nothing about now; the record stays for the next purge."""
 
@@ -131,7 +136,7 @@ class _Execution:
             label, pk = line["record"].split(":", 1)
             target = self.targets.get((label, line["field"]))
             if target is None or target.policy != line["action"]:
-                self._keep(
+                self._keep_line(
                     line["record"],
                     line["field"],
                     line["key"],
@@ -160,11 +165,10 @@ class _Execution:
     def _confirm(self, batch: list[Entry], versioning: str) -> dict[str, Look]:
         """One fresh look per key: the records' own, and those of the other files that would go along."""
         keys = {entry.key for entry in batch}
-        for entry in batch:
-            row = base_rows(entry.target.model).filter(pk=entry.pk).first()
-            if row is not None:
-                case = open_case(entry.target, row, entry.key, self.source.store)
-                keys.update(key for _one, key in other_keys(case, self.source) if key is not None)
+        for target, entries in _by_target(batch):
+            rows = list(base_rows(target.model).filter(pk__in=[entry.pk for entry in entries]))
+            along = (key_in_store(one, self.source) for one in files_along(target, rows))
+            keys.update(key for key in along if key is not None)
         looked = look_all(
             self.source.store,
             ((key, key, None) for key in sorted(keys)),
@@ -189,57 +193,91 @@ class _Execution:
                 except IntegrityError as error:
                     self.deleted, self.cleared, self.kept = before
                     why = f"a constraint of the database holds it ({type(error).__name__})"
-                    self._keep(entry.record, entry.field, entry.key, why)
+                    self._keep(entry, why)
 
     def _transaction(self, batch: list[Entry], looks: dict[str, Look]) -> None:
         using = router.db_for_write(batch[0].target.model)
         with transaction.atomic(), transaction.atomic(using=using):
             self.purge.renew_lease()
-            for entry in batch:
+            for target, entries in _by_target(batch):
+                self._take_of_one_field(target, entries, looks, using)
+            self._write_counts()
+
+    def _take_of_one_field(
+        self, target: Target, entries: list[Entry], looks: dict[str, Look], using: str
+    ) -> None:
+        """Delete or clear these records: those that go alone together, then the others one by one."""
+        rows = self._locked(target, entries, using)
+        pairs = [
+            (rows[entry.pk], entry.key)
+            for entry in entries
+            if not self._why_not(entry, rows.get(entry.pk), looks)
+        ]
+        alone = open_lonely_cases(target, pairs, self.source.store, lock=True)
+        together = []
+        for entry in entries:
+            case = alone.get(entry.pk)
+            if case is None:
+                continue
+            why = case.objection or not_proven_missing(case, partial(self._other_proven, looks))
+            if why:
+                self._keep(entry, why)
+            else:
+                together.append((entry, case))
+        self._delete_together(together, looks, using)
+        for entry in entries:
+            if entry.pk not in alone:
                 with transaction.atomic(using=using):
                     why = self._take_one(entry, looks, using)
                 if why:
-                    self._keep(entry.record, entry.field, entry.key, why)
-            self._write_counts()
+                    self._keep(entry, why)
 
-    def _take_one(self, entry: Entry, looks: dict[str, Look], using: str) -> str:
-        """Delete or clear one record; or say why it stays."""
-        # locked where the database can; SQLite has one writer at a time anyway
-        rows = entry.target.model._base_manager.using(using).select_for_update()
-        row = rows.filter(pk=entry.pk).first()
+    def _locked(self, target: Target, entries: list[Entry], using: str) -> dict[Any, Model]:
+        """The rows as they are now, locked where the database can; SQLite has one writer at a time anyway."""
+        rows = target.model._base_manager.using(using).select_for_update()
+        return {row.pk: row for row in rows.filter(pk__in=[entry.pk for entry in entries])}
+
+    def _why_not(self, entry: Entry, row: Model | None, looks: dict[str, Look]) -> str:
         if row is None:
             return "it is gone already"
         changed = changed_since(entry.target, row, entry.key, self.source.store)
         if changed:
             return changed
         look = looks[entry.key]
-        if not _proves(look, timezone.now()):
-            return _not_missing_now(look)
+        return "" if _proves(look, timezone.now()) else _not_missing_now(look)
+
+    def _take_one(self, entry: Entry, looks: dict[str, Look], using: str) -> str:
+        """Delete or clear one record; or say why it stays. Another one may have taken it along just before."""
+        row = self._locked(entry.target, [entry], using).get(entry.pk)
+        why = self._why_not(entry, row, looks)
+        if row is None or why:
+            return why
+        look = looks[entry.key]
         if entry.action == "clear":
             return self._clear(entry, row, look, using)
         case = open_case(entry.target, row, entry.key, self.source.store, lock=True)
-        why = case.objection or not_proven_missing(case, lambda one: self._other_proven(one, case, looks))
+        why = case.objection or not_proven_missing(case, partial(self._other_proven, looks))
         if why:
             return why
-        return self._delete(entry, case, look)
-
-    def _other_proven(self, one: NamedFile, case: Case, looks: dict[str, Look]) -> bool:
-        keys = {other.name: key for other, key in other_keys(case, self.source) if other == one}
-        look = looks.get(keys.get(one.name) or "")
-        return look is not None and _proves(look, timezone.now())
-
-    def _delete(self, entry: Entry, case: Case, look: Look) -> str:
-        assert case.effects is not None  # noqa: S101 - open_case loads them for the policy "delete"
-        self._bury(entry, look, case.effects.copy())
-        case.effects.execute()
+        self._bury([(entry, look, _effects(case).copy())])
+        _effects(case).execute()
         self.deleted += 1
         return ""
+
+    def _other_proven(self, looks: dict[str, Look], one: NamedFile) -> bool:
+        look = looks.get(key_in_store(one, self.source) or "")
+        return look is not None and _proves(look, timezone.now())
+
+    def _delete_together(self, alone: list[tuple[Entry, Case]], looks: dict[str, Look], using: str) -> None:
+        self._bury([(entry, looks[entry.key], _effects(case).copy()) for entry, case in alone])
+        delete_lonely([_effects(case) for _entry, case in alone], using=using)
+        self.deleted += len(alone)
 
     def _clear(self, entry: Entry, row: Model, look: Look, using: str) -> str:
         """Set the field empty by a conditional UPDATE, without signals."""
         column = entry.target.field.attname
         empty = None if entry.target.field.null else ""
-        self._bury(entry, look, clear_copy(row, entry.target.field))
+        self._bury([(entry, look, clear_copy(row, entry.target.field))])
         still_named = entry.target.model._base_manager.using(using).filter(
             pk=entry.pk, **{column: stored_name(entry.target, row)}
         )
@@ -249,24 +287,33 @@ class _Execution:
         self.cleared += 1
         return ""
 
-    def _bury(self, entry: Entry, look: Look, copy: str) -> None:
-        content_type = entry.target.content_type
-        Tombstone.objects.create(
-            purge=self.purge,
-            content_type=content_type,
-            object_pk=str(entry.pk),
-            field=entry.field,
-            key=entry.key,
-            action=entry.action,
-            rows=copy,
-            evidence=look.evidence.to_dict(),
+    def _bury(self, graves: list[tuple[Entry, Look, str]]) -> None:
+        Tombstone.objects.bulk_create(
+            [
+                Tombstone(
+                    purge=self.purge,
+                    content_type=entry.target.content_type,
+                    object_pk=str(entry.pk),
+                    field=entry.field,
+                    key=entry.key,
+                    # an expression: else Django inserts arrays, whose long texts the driver escapes in Python
+                    action=Value(entry.action),
+                    rows=copy,
+                    evidence=look.evidence.to_dict(),
+                )
+                for entry, look, copy in graves
+            ]
         )
-        # the record's story ends here; if it comes back, it ripens anew
-        Finding.objects.open().filter(
-            content_type=content_type, object_pk=str(entry.pk), field=entry.field
-        ).update(closed_at=timezone.now())
+        # the records' story ends here; if they come back, they ripen anew
+        buried = [
+            (entry.target.content_type.pk, str(entry.pk), entry.field) for entry, _look, _copy in graves
+        ]
+        Finding.objects.open().filter(of_records(buried)).update(closed_at=timezone.now())
 
-    def _keep(self, record: str, field: str, key: str, why: str) -> None:
+    def _keep(self, entry: Entry, why: str) -> None:
+        self._keep_line(entry.record, entry.field, entry.key, why)
+
+    def _keep_line(self, record: str, field: str, key: str, why: str) -> None:
         self.kept.append({"record": record, "field": field, "key": key, "why": why})
 
     def _write_counts(self) -> None:
@@ -277,8 +324,11 @@ class _Execution:
             "cleared": self.cleared,
             "kept": len(self.kept),
         }
-        self.purge.plan = {**self.purge.plan, "keep": self.kept}
-        self.purge.save(update_fields=["counts", "plan"])
+        changed = ["counts"]
+        if len(self.kept) != len(self.purge.plan["keep"]):  # the plan is long: it is not written for nothing
+            self.purge.plan = {**self.purge.plan, "keep": list(self.kept)}
+            changed.append("plan")
+        self.purge.save(update_fields=changed)
 
     def _finish(self, state: Purge.State) -> None:
         self._write_counts()
@@ -300,6 +350,18 @@ class _Execution:
                 )
             except DatabaseError:
                 return  # the database is what failed; the lease runs out by itself
+
+
+def _by_target(batch: list[Entry]) -> list[tuple[Target, list[Entry]]]:
+    grouped: dict[Target, list[Entry]] = {}
+    for entry in batch:
+        grouped.setdefault(entry.target, []).append(entry)
+    return list(grouped.items())
+
+
+def _effects(case: Case) -> Consequences:
+    assert case.effects is not None  # noqa: S101 - open_cases loads them for the policy "delete"
+    return case.effects
 
 
 def _proves(look: Look, now: datetime) -> bool:

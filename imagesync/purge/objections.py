@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import router
-from django.db.models import FileField, Model
+from django.db.models import Model
 
 from imagesync.conf import app_settings
 from imagesync.models import Tombstone
-from imagesync.purge.rows import Consequences, NamedFile, consequences
+from imagesync.purge.copies import NotPreservable
+from imagesync.purge.lonely import lonely_consequences, lonely_pks
+from imagesync.purge.rows import Consequences, NamedFile, consequences, own_files
 from imagesync.records import Source, Target
 from imagesync.storage.store import Store
 
@@ -30,15 +32,56 @@ class Case:
     """Other files that the rows name; each must be proven missing too."""
 
 
-def open_case(target: Target, row: Model, key: str, store: Store, *, lock: bool = False) -> Case:
-    """Load what deleting ``row`` would do, and say what speaks against it.
+def open_cases(target: Target, rows: Sequence[tuple[Model, str]], store: Store) -> list[Case]:
+    """Load what deleting each row (of one field, with the audit's key) would do, and say what speaks against it."""
+    alone = open_lonely_cases(target, rows, store)
+    return [alone.get(row.pk) or open_case(target, row, key, store) for row, key in rows]
+
+
+def open_lonely_cases(
+    target: Target, rows: Sequence[tuple[Model, str]], store: Store, *, lock: bool = False
+) -> dict[Any, Case]:
+    """By pk, those whose rows would go alone: they can be deleted together (purge/lonely.py).
 
     ``lock`` holds the rows for a deletion in the same transaction.
     """
+    if target.policy != "delete" or not rows or _elsewhere(target):
+        return {}
+    unchanged = {row.pk: (row, key) for row, key in rows if not changed_since(target, row, key, store)}
+    using = rows[0][0]._state.db or "default"
+    found = lonely_consequences([row for row, _key in unchanged.values()], using=using, lock=lock)
+    return {
+        pk: _case(target, *unchanged[pk], effects) for pk, effects in found.items() if _can_be_copied(effects)
+    }
+
+
+def files_along(target: Target, rows: Sequence[Model]) -> Iterator[NamedFile]:
+    """Every file that the rows name which deleting these would take along, their own included."""
+    if target.policy != "delete" or not rows:
+        return
+    using = rows[0]._state.db or "default"
+    alone = lonely_pks(rows, using=using)
+    for row in rows:
+        yield from own_files(row) if row.pk in alone else consequences(row, using=using).files()
+
+
+def _can_be_copied(effects: Consequences) -> bool:
+    try:
+        effects.copy()
+    except NotPreservable:
+        return False  # the ordinary way meets it again, and tells
+    return True
+
+
+def open_case(target: Target, row: Model, key: str, store: Store, *, lock: bool = False) -> Case:
+    """The same for one row, whatever depends on it."""
     objection = changed_since(target, row, key, store) or _elsewhere(target)
     if objection or target.policy != "delete":
         return Case(target, row, key, None, objection)
-    effects = consequences(row, using=row._state.db or "default", lock=lock)
+    return _case(target, row, key, consequences(row, using=row._state.db or "default", lock=lock))
+
+
+def _case(target: Target, row: Model, key: str, effects: Consequences) -> Case:
     others = [one for one in effects.files() if not _is_own(one, target, row)]
     return Case(target, row, key, effects, effects.blocked or _blocking_receiver(effects), others)
 
@@ -72,15 +115,10 @@ def not_proven_missing(case: Case, proven: Callable[[NamedFile], bool]) -> str:
     return ""
 
 
-def other_keys(case: Case, source: Source) -> Iterator[tuple[NamedFile, str | None]]:
-    """The exact keys of the other files in this store; None for a file that is not in it."""
-    for one in case.other_files:
-        yield one, key_in_store(one.model, one.field, one.name, source)
-
-
-def key_in_store(model: type[Model], file_field: FileField, name: str, source: Source) -> str | None:
-    here = any(target.model is model and target.field.name == file_field.name for target in source.targets)
-    return source.store.key_for(name) if here else None
+def key_in_store(one: NamedFile, source: Source) -> str | None:
+    """The exact key of a file in this store; None for a file that is not in it."""
+    here = any(target.model is one.model and target.field.name == one.field.name for target in source.targets)
+    return source.store.key_for(one.name) if here else None
 
 
 def _is_own(one: NamedFile, target: Target, row: Model) -> bool:

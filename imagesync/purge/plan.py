@@ -15,7 +15,7 @@ from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, Store
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
 from imagesync.purge.database_rules import forget_database_rules
-from imagesync.purge.objections import not_proven_missing, open_case
+from imagesync.purge.objections import Case, not_proven_missing, open_cases
 from imagesync.purge.rows import NamedFile
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_of, in_scope
@@ -23,7 +23,7 @@ from imagesync.records.stream import base_rows
 from imagesync.records.targets import content_type_of
 from imagesync.storage.preflight import preflight
 
-CHUNK = 200
+CHUNK = 500
 
 
 def limits_from_settings(
@@ -121,26 +121,45 @@ def _chunk_of_candidates(
 ) -> Iterator[Candidate]:
     rows = _rows_of(findings, targets)
     restored = _restored_before(findings)
+    cases = _cases(findings, targets, rows, source)
     for finding in findings:
-        target = targets[finding.content_type_id or 0, finding.field]
-        row = rows.get((target.label, finding.object_pk))
-        if row is None:  # deleted by somebody since
+        case = cases.get(finding.pk)
+        if case is None:  # deleted by somebody since
             continue
-        case = open_case(target, row, finding.key, source.store)
         if case.effects is not None:
             receivers.update(case.effects.receivers())
         yield Candidate(
-            record=record_label(target.model, row.pk),
-            field=target.field.name,
+            record=record_label(case.target.model, case.row.pk),
+            field=case.target.field.name,
             key=finding.key,
-            action=target.policy,
-            born_at=_born_at(target, row),
+            action=case.target.policy,
+            born_at=_born_at(case.target, case.row),
             missing_since=finding.opened_at,
             seen_again_at=audit.finished_at,
             restored_before=(finding.content_type_id, finding.object_pk) in restored,
             objection=case.objection or not_proven_missing(case, proven),
             cascades=case.effects.cascades() if case.effects is not None else {},
         )
+
+
+def _cases(
+    findings: list[Finding],
+    targets: dict[tuple[int, str], Target],
+    rows: dict[tuple[str, str], Model],
+    source: Source,
+) -> dict[int, Case]:
+    """By finding; without those whose record is gone."""
+    found: dict[int, Case] = {}
+    by_target: dict[Target, list[tuple[Finding, Model]]] = {}
+    for finding in findings:
+        target = targets[finding.content_type_id or 0, finding.field]
+        row = rows.get((target.label, finding.object_pk))
+        if row is not None:
+            by_target.setdefault(target, []).append((finding, row))
+    for target, pairs in by_target.items():
+        cases = open_cases(target, [(row, finding.key) for finding, row in pairs], source.store)
+        found.update((finding.pk, case) for (finding, _row), case in zip(pairs, cases, strict=True))
+    return found
 
 
 class _Proven:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """A row that goes, as its own table has it. A multi-table child and its parent are two."""
 
     model: type[Model]
@@ -97,6 +98,13 @@ class _SeeingCollector(Collector):
         return found.select_related(None).select_for_update() if self.lock else found
 
 
+def own_files(record: Model) -> Iterator[NamedFile]:
+    """Every object that the record itself names, by the instance as it is."""
+    for column in record._meta.concrete_fields:
+        if isinstance(column, FileField) and (name := str(getattr(record, column.attname) or "")):
+            yield NamedFile(concrete(record), record.pk, column, name)
+
+
 def consequences(record: Model, *, using: str, lock: bool = False) -> Consequences:
     """Load what deleting ``record`` would do, from the database and not from the instance. Read only.
 
@@ -122,8 +130,18 @@ class Consequences:
         self.block_id = ""
         self._using = using
         self._lock = lock
-        self._kept: list[_Kept] = []
+        self._kept: list[Kept] = []
         self._copy = ""
+
+    @classmethod
+    def of_one(
+        cls, record: Model, instance: Model, row: dict[str, Any], *, using: str, lock: bool
+    ) -> Consequences:
+        """Of a record whose deletion touches nothing else (purge/lonely.py); it is copied when somebody asks."""
+        found = cls(record, using, lock=lock)
+        found.taken = [instance]
+        found._kept = [Kept(concrete(instance), instance.pk, row, root=True)]
+        return found
 
     def cascades(self) -> dict[str, int]:
         """How many rows of each model go along or are changed, the record itself left out."""
@@ -146,26 +164,30 @@ class Consequences:
         return sorted({path for model in kinds for path in deletion_receivers(model)})
 
     def copy(self) -> str:
-        """Every row that goes or is changed, as JSON for ``put_back``."""
+        """Every row that goes or is changed, as JSON for ``put_back``. Raises NotPreservable."""
         if self.blocked:
             raise RuntimeError(f"{self.record!r} cannot be kept: {self.blocked}")
+        if not self._copy:
+            self._copy = json.dumps(self._written())
         return self._copy
 
     def execute(self) -> None:
-        """Delete, inside the caller's transaction. No receiver finds a file to remove: their names are
-        emptied in memory first. Raises RowsChanged when the rows are no longer those of the copy.
-        """
+        """Delete, inside the caller's transaction. Raises RowsChanged when the rows are no longer those of the copy."""
         copy = self.copy()
         if not self._lock and connections[self._using].features.has_select_for_update:
             now = consequences(self.record, using=self._using, lock=True)
             if now.blocked or now.copy() != copy:
                 raise RowsChanged(f"What deleting {self.record!r} takes along was changed meanwhile.")
             self.__dict__.update(now.__dict__)
+        self.forget_files()
+        self._collector.delete()
+
+    def forget_files(self) -> None:
+        """Empty the file fields of what goes, in memory, so that no receiver finds a file to remove."""
         for instance in self.taken:
             for column in instance._meta.concrete_fields:
                 if isinstance(column, FileField):  # past the descriptor: an image's would look at the file
                     instance.__dict__[column.attname] = None if column.null else ""
-        self._collector.delete()
 
     # --- looking ---------------------------------------------------------------------------------------
 
@@ -229,7 +251,7 @@ class Consequences:
             for pk in pks:
                 if pk not in rows:
                     raise NotPreservable(f"{model._meta.label}:{pk} cannot be read")
-                self._kept.append(_Kept(model, pk, rows[pk], root=pk == root_pk))
+                self._kept.append(Kept(model, pk, rows[pk], root=pk == root_pk))
         self.changed = [
             change
             for change in self.changed
@@ -283,7 +305,7 @@ class Consequences:
                     f"{rule.child} that could not be kept",
                 )
 
-    def _known_children(self, rule: DatabaseRule, parents: list[_Kept]) -> int:
+    def _known_children(self, rule: DatabaseRule, parents: list[Kept]) -> int:
         """How many of the rows that a rule reaches are kept anyway. What cannot be told is not known."""
         targets = {_columns(kept.model, kept.values, rule.parent_columns) for kept in parents} - {None}
         gone = {

@@ -1,4 +1,4 @@
-"""Records in key order: keyset batches on (key, pk), no cursor and no transaction held while S3 is asked.
+"""A field's rows, and the single records that somebody names.
 
 The order is that of the key's UTF-8 bytes (``COLLATE "C"``, ``BINARY``), never the database's own
 collation: a language's order would make keys look absent that are not.
@@ -7,15 +7,14 @@ collation: a language's order would make keys look absent that are not.
 from __future__ import annotations
 
 import contextlib
-import heapq
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import connections, router
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.db.models.functions import Collate
 
 from imagesync.core.ranges import prefix_end
@@ -62,39 +61,30 @@ class Record:
         return self.target.content_type.pk, str(self.pk), self.target.field.name
 
 
-def ordered_records(
-    source: Source, scope: Scope, *, after: tuple[str, str, Any] | None = None
-) -> Iterator[Record]:
-    """The records of a scope in the order (key, field, pk), from just behind ``after`` on.
-
-    ``after`` is such a (key, field label, pk). Memory stays flat: one batch per field.
-    """
-    streams = [
-        _records_of(target, source.store, scope, _behind(after, target))
-        for target in sorted(source.targets, key=lambda target: target.label)
-    ]
-    # heapq.merge is stable: of equal keys, those of the earlier stream (field label) come first
-    return heapq.merge(*streams, key=lambda record: record.key)
+def ordered_records(source: Source, scope: Scope) -> list[Record]:
+    """The single records that a scope names, in the order (key, field, pk)."""
+    found = [record for target in source.targets for record in explicit_records(target, source.store, scope)]
+    return sorted(found, key=lambda record: (record.key, record.target.label, record.pk))
 
 
 def count_records(source: Source, scope: Scope) -> int:
     """How many records the scope has, as the database counts them now."""
     if scope.is_explicit:
-        return sum(sum(1 for _ in _explicit(target, source.store, scope)) for target in source.targets)
-    return sum(_in_scope(target, source.store, scope).count() for target in source.targets)
+        return sum(sum(1 for _ in explicit_records(target, source.store, scope)) for target in source.targets)
+    return sum(rows_in_scope(target, source.store, scope).count() for target in source.targets)
 
 
 def draw_sample(source: Source, scope: Scope) -> Scope:
     """``scope`` with ``scope.sample`` of its records as ``ids``, drawn uniformly from all its fields together."""
     whole = replace(scope, sample=0)
-    totals = [_in_scope(target, source.store, whole).count() for target in source.targets]
+    totals = [rows_in_scope(target, source.store, whole).count() for target in source.targets]
     picks = random.SystemRandom().sample(range(sum(totals)), min(scope.sample, sum(totals)))
     drawn: list[tuple[str, str]] = []
     start = 0
     for target, total in zip(source.targets, totals, strict=True):
         share = sum(start <= pick < start + total for pick in picks)
         start += total
-        rows = _in_scope(target, source.store, whole).order_by("?").values_list("pk", flat=True)[:share]
+        rows = rows_in_scope(target, source.store, whole).order_by("?").values_list("pk", flat=True)[:share]
         drawn += [(target.model._meta.label, str(pk)) for pk in rows]
     return replace(scope, ids=tuple(sorted(drawn)), population=sum(totals))
 
@@ -112,47 +102,21 @@ def base_rows(model: type[Model]) -> QuerySet[Model]:
     return model._base_manager.using(router.db_for_read(model))
 
 
-def _behind(after: tuple[str, str, Any] | None, target: Target) -> tuple[str, Any] | None:
-    """Where this field's stream goes on: (key, pk) is done; pk None means that all of the key is."""
-    if after is None:
-        return None
-    key, label, pk = after
-    if target.label == label:
-        return key, target.model._meta.pk.to_python(pk)  # a cursor holds it as JSON does
-    return (key, None) if target.label < label else (key, _NOTHING)
-
-
-_NOTHING = object()
-
-
-def _records_of(
-    target: Target, store: Store, scope: Scope, behind: tuple[str, Any] | None
-) -> Iterator[Record]:
-    if scope.is_explicit:
-        return iter(_sorted(_explicit(target, store, scope)))
-    unreadable = _sorted(_unreadable(_in_scope(target, store, scope), target, store))
-    ahead = (record for record in unreadable if _is_ahead(record, behind))
-    return heapq.merge(_keyset(target, store, scope, behind), ahead, key=lambda record: record.key)
-
-
-def _sorted(records: Iterable[Record]) -> list[Record]:
-    return sorted(records, key=lambda record: (record.key, record.pk))
-
-
-def _is_ahead(record: Record, behind: tuple[str, Any] | None) -> bool:
-    if behind is None or record.key > behind[0]:
-        return True
-    return record.key == behind[0] and (
-        behind[1] is _NOTHING or (behind[1] is not None and record.pk > behind[1])
-    )
-
-
-def _explicit(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
-    rows = _in_scope(target, store, Scope(prefix=scope.prefix))
+def explicit_records(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
+    """The records of a field that a scope names one by one, in no order."""
+    rows = rows_in_scope(target, store, Scope(prefix=scope.prefix))
     names = {name for name in map(store.name_for, scope.keys) if name is not None}
     name, pks = target.field.attname, _pks_of(scope, target)
-    by_name = _records(_chunked(rows, f"{name}__in", sorted(names)), target, store)
-    by_pk = _records(_chunked(readable(rows, name), "pk__in", pks), target, store)
+    by_name = [
+        record
+        for some in _chunked(rows, f"{name}__in", sorted(names))
+        for record in _records(some, target, store)
+    ]
+    by_pk = [
+        record
+        for some in _chunked(readable(rows, name), "pk__in", pks)
+        for record in _records(some, target, store)
+    ]
     # compared here too: a database that ignores case returns more than was asked for
     found = {record.pk: record for record in by_name if record.name in names}
     found.update((record.pk, record) for record in by_pk)
@@ -171,43 +135,19 @@ def _pks_of(scope: Scope, target: Target) -> list[Any]:
     return pks
 
 
-def _chunked(rows: QuerySet[Model], lookup: str, values: list[Any]) -> Iterable[Any]:
+def _chunked(rows: QuerySet[Model], lookup: str, values: list[Any]) -> Iterator[QuerySet[Model]]:
     for start in range(0, len(values), IN_CHUNK):
-        yield from rows.filter(**{lookup: values[start : start + IN_CHUNK]})
+        yield rows.filter(**{lookup: values[start : start + IN_CHUNK]})
 
 
-def _keyset(target: Target, store: Store, scope: Scope, behind: tuple[str, Any] | None) -> Iterator[Record]:
-    rows = readable(_in_scope(target, store, scope), target.field.attname).order_by("byte_name", "pk")
-    last = None if behind is None else (behind[0][len(store.identity.prefix) :], behind[1])
-    while True:
-        page = rows if last is None else rows.filter(_after(*last))
-        batch = list(_records(page[:BATCH], target, store))
-        yield from batch
-        if len(batch) < BATCH:
-            return
-        last = (batch[-1].name, batch[-1].pk)
-
-
-def _after(name: str, pk: Any) -> Q:
-    if pk is _NOTHING:
-        return Q(byte_name__gte=name)
-    if pk is None:
-        return Q(byte_name__gt=name)
-    # the first half alone is what an index can start from
-    return Q(byte_name__gte=name) & (Q(byte_name__gt=name) | Q(pk__gt=pk))
-
-
-def _in_scope(target: Target, store: Store, scope: Scope) -> QuerySet[Model]:
-    """Rows as tuples: pk, name, and what the record remembers. Instances are never made: no file opens."""
+def rows_in_scope(target: Target, store: Store, scope: Scope) -> QuerySet[Model]:
+    """The rows of a field that name something, with ``byte_name`` to order and compare by."""
     rows = base_rows(target.model)
     name = target.field.attname
     rows = (
         rows.annotate(byte_name=byte_ordered(F(name), rows.db)).exclude(**{name: ""}).exclude(**{name: None})
     )
-    if scope.prefix:
-        rows = _with_prefix(rows, scope.prefix, store)
-    columns = ("pk", name, "verdict", "store", "size_bytes", "etag") if target.remembers else ("pk", name)
-    return rows.values_list(*columns)
+    return _with_prefix(rows, scope.prefix, store) if scope.prefix else rows
 
 
 def _with_prefix(rows: QuerySet[Model], prefix: str, store: Store) -> QuerySet[Model]:
@@ -225,15 +165,21 @@ def _with_prefix(rows: QuerySet[Model], prefix: str, store: Store) -> QuerySet[M
     return rows if end is None else rows.filter(byte_name__lt=end)
 
 
+def unreadable_records(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
+    """The records of a field whose names are no text (SQLite alone has such)."""
+    yield from _unreadable(rows_in_scope(target, store, scope), target, store)
+
+
 def _unreadable(rows: QuerySet[Model], target: Target, store: Store) -> Iterator[Record]:
     for pk, name in unreadable_names(rows, target.field.attname):
         key = store.identity.prefix + name
         yield Record(key, target, pk, name, exact=False, readable=False)
 
 
-def _records(rows: Iterable[Any], target: Target, store: Store) -> Iterator[Record]:
+def _records(rows: QuerySet[Model], target: Target, store: Store) -> Iterator[Record]:
     prefix = store.identity.prefix
-    for pk, name, *remembered in rows:
+    remembers = ("verdict", "store", "size_bytes", "etag") if target.remembers else ()
+    for pk, name, *remembered in rows.values_list("pk", target.field.attname, *remembers):
         key = store.key_for(name)
         exact = key is not None
         where = prefix + name if key is None else key

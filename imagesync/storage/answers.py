@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.contract import REGION_HEADER, clean_code, clean_etag, clean_headers, clean_region
+from imagesync.storage.direct import Direct
 
 
 def evidence_of(operation: str, answer: Mapping[str, Any]) -> Evidence:
@@ -21,6 +23,29 @@ def evidence_of(operation: str, answer: Mapping[str, Any]) -> Evidence:
         etag=clean_etag(answer.get("ETag")),
         storage_class=clean_code(answer.get("StorageClass", "")),
     )
+
+
+def evidence_of_direct(operation: str, direct: Direct) -> Evidence:
+    """The same of an answer that botocore did not parse: there, or a NoSuchKey."""
+    headers = direct.headers
+    answer: dict[str, Any] = {
+        "ResponseMetadata": {
+            "HTTPStatusCode": direct.status,
+            "RequestId": headers.get("x-amzn-requestid") or headers.get("x-amz-request-id", ""),
+            "HTTPHeaders": headers,
+        }
+    }
+    if direct.status == 404:
+        return replace(evidence_of(operation, answer), code="NoSuchKey")
+    if operation == "GetObject":
+        length = headers.get("content-length", "")
+        answer |= {
+            "ContentRange": headers.get("content-range"),
+            "ContentLength": int(length) if length.isdecimal() else None,
+            "ETag": headers.get("etag"),
+            "StorageClass": headers.get("x-amz-storage-class", ""),
+        }
+    return evidence_of(operation, answer)
 
 
 def _size(answer: Mapping[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -70,6 +71,21 @@ def client_for_lab(storage: Any, url: str, *, region: str, options: ClientOption
         return rebuilt.connection.meta.client
 
     return client_of(storage, "the fault lab", replace(options, client_factory=factory))
+
+
+def verification_of(storage: Any) -> bool | str:
+    """What the storage's client holds a server's certificate against: True, False, or a file of certificates.
+
+    In botocore's order (endpoint.py, session.py): the storage's own setting, AWS_CA_BUNDLE or the profile's
+    ``ca_bundle``, REQUESTS_CA_BUNDLE. A client of a factory may know better; then a direct request fails, and the
+    client is asked.
+    """
+    if storage.verify is not None:
+        return storage.verify  # type: ignore[no-any-return]
+    from botocore.session import Session
+
+    bundle = Session(profile=storage.session_profile).get_config_variable("ca_bundle")
+    return bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
 def _config(storage: Any, options: ClientOptions) -> Config:

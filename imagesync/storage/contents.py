@@ -1,32 +1,45 @@
-"""The objects of a listing page, cut out of its bytes before botocore parses the page.
+"""The objects of a listing page: as botocore parsed them, or cut out of the page's bytes.
 
-A page of 1,000 keys costs botocore two XML parsers and 1,000 timestamps; what is asked of it here is the frame: bucket,
-prefix, token, whether there is more. The entries are all alike, so one regular expression reads them. Anything that is
-not plain (an entry of another shape, a character that XML would treat, bytes that are no ASCII) is left to botocore, in
-the same request. tests/storage/test_contents.py holds the two against each other.
+A page of 1,000 keys costs botocore two XML parsers and 1,000 timestamps. The entries are all alike, so one regular
+expression reads their keys; sizes, ETags and classes are read when somebody asks. Anything that is not plain (an entry
+of another shape, a character that XML would treat, an element of the frame that is not known) is left to botocore.
+tests/storage/test_contents.py holds the two against each other.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
+from imagesync.core.classify import ARCHIVE_CLASSES
 from imagesync.storage.contract import clean_code, clean_etag
 
-CUT = "ListedObjects"
-"""Where the parsed page holds the objects that were cut out of it."""
+PLAIN = "PlainEntries"
+"""Where a page that was read from its bytes holds its objects."""
 
 _BEGIN, _END = b"<Contents>", b"</Contents>"
+_TEXT = rb"[ -%'-;=?-~]*"  # printable ASCII but for & < >: what XML neither treats nor refuses
 _FIRST_ENTRY = re.compile(rb"<Contents>((?:<([A-Za-z]+)>[^<>]*</\2>)+)</Contents>")
 _ELEMENT = re.compile(rb"<([A-Za-z]+)>")
-# what an XML parser would change or refuse, beside the five entities that are counted
-_CONTROLS = bytes((*range(0x20), 0x7F))
+DECLARATION = (
+    rb"(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'](?:UTF-8|utf-8)[\"'])?"
+    rb"(?: standalone=[\"'](?:yes|no)[\"'])? ?\?>\s*)?"
+)
+_FRAME = re.compile(
+    DECLARATION
+    + rb"<ListBucketResult(?: xmlns=\"[ -%'-;=?-~]*\")?>((?:\s*<([A-Za-z]+)(?:/>|>"
+    + _TEXT
+    + rb"</\2>))+\s*)</ListBucketResult>\s*"
+)
+_FRAME_ELEMENT = re.compile(rb"<([A-Za-z]+)(?:/>|>(" + _TEXT + rb")</)")
+_FRAME_KNOWN = {
+    b"Name", b"Prefix", b"StartAfter", b"ContinuationToken", b"NextContinuationToken", b"KeyCount", b"MaxKeys",
+    b"EncodingType", b"IsTruncated",
+}  # fmt: skip
 _SEPARATOR = b"<"  # no text of an entry has it
-_PLAIN_ETAGS = re.compile(rb"[0-9a-f<-]*")
-_ENTITIES = {b"&quot;": b'"', b"&apos;": b"'", b"&lt;": b"<", b"&gt;": b">", b"&amp;": b"&"}
 
 
 class ListedObject(NamedTuple):
@@ -36,29 +49,110 @@ class ListedObject(NamedTuple):
     storage_class: str
 
 
-def cut_contents(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_event: Any
-) -> None:
-    """Handles botocore's event ``before-parse.s3.ListObjectsV2``: take the plain entries out of a good page."""
-    if response_dict["status_code"] != 200:
-        return
-    body: bytes = response_dict["body"]
+class PlainEntries:
+    """The entries of a page, ``<Contents>…</Contents>`` side by side, all of one plain shape."""
+
+    def __init__(self, entries: bytes, names: tuple[bytes, ...], keys: list[str], *, ordinary: bool) -> None:
+        self._entries = entries
+        self._names = names
+        self.keys = keys
+        self.ordinary = ordinary
+        """Whether every object can be read as it is: none is empty, none must be restored from an archive first."""
+
+    @cached_property
+    def objects(self) -> list[ListedObject]:
+        if not self.keys:
+            return []
+        read = tuple(name for name in self._names if name in _READ)
+        rows = _shape(self._names, read).findall(self._entries)
+        columns = dict(zip(read, zip(*rows, strict=True), strict=True))
+        nothing = [""] * len(rows)
+        return list(
+            map(
+                ListedObject,
+                self.keys,
+                map(int, columns[b"Size"]),
+                _etags(columns[b"ETag"]) if b"ETag" in columns else nothing,
+                _classes(columns[b"StorageClass"]) if b"StorageClass" in columns else nothing,
+            )
+        )
+
+
+def plain_page(body: bytes) -> dict[str, Any] | None:
+    """A page as botocore would parse it, its objects as PLAIN; None when the bytes are not plain enough."""
     begin, end = body.find(_BEGIN), body.rfind(_END)
     if begin < 0 or end < begin:
-        return
-    end += len(_END)
-    frame = body[:begin] + body[end:]
-    objects = plain_objects(body[begin:end], url_encoded=b"<EncodingType>url</EncodingType>" in frame)
-    if objects is not None:
-        response_dict["body"] = frame
-        customized_response_dict[CUT] = objects
+        entries, bare = b"", body
+    else:
+        end += len(_END)
+        entries, bare = body[begin:end], body[:begin] + body[end:]
+    frame = _FRAME.fullmatch(bare)
+    if frame is None:
+        return None
+    found = _FRAME_ELEMENT.findall(frame[1])
+    told = {name: text.decode("ascii") for name, text in found}
+    if (
+        len(told) < len(found)
+        or set(told) - _FRAME_KNOWN
+        or told.get(b"IsTruncated") not in ("true", "false")
+    ):
+        return None
+    if told.get(b"EncodingType", "url") != "url":
+        return None
+    url_encoded = b"EncodingType" in told
+    plain = plain_entries(entries, url_encoded=url_encoded)
+    if plain is None:
+        return None
+    page: dict[str, Any] = {"IsTruncated": told[b"IsTruncated"] == "true", PLAIN: plain}
+    for name in ("Name", "NextContinuationToken"):
+        if name.encode() in told:
+            page[name] = told[name.encode()]
+    if b"Prefix" in told:
+        page["Prefix"] = unquote_plus(told[b"Prefix"]) if url_encoded else told[b"Prefix"]
+    if not all(re.fullmatch("[0-9]{1,9}", told.get(number, "0")) for number in (b"KeyCount", b"MaxKeys")):
+        return None
+    if b"KeyCount" in told:
+        page["KeyCount"] = int(told[b"KeyCount"])
+    return page
+
+
+def plain_entries(entries: bytes, *, url_encoded: bool) -> PlainEntries | None:
+    """The entries, when they all have one plain shape, side by side with nothing between; else None."""
+    if not entries:
+        return PlainEntries(b"", (b"Key", b"Size"), [], ordinary=True)
+    first = _FIRST_ENTRY.match(entries)
+    if first is None:
+        return None
+    names = tuple(_ELEMENT.findall(first[1]))
+    if len(set(names)) < len(names) or not {b"Key", b"Size"} <= set(names):
+        return None
+    # each match is one entry; as many of them as there are, with nothing between, leave no room for another one
+    number = entries.count(b"</Contents><Contents>") + 1
+    column = _shape(names, (b"Key",), ordinary=True).findall(entries)
+    ordinary = len(column) == number
+    if not ordinary:
+        column = _shape(names, (b"Key",)).findall(entries)
+        if len(column) != number:
+            return None
+        ordinary = _is_ordinary(entries)
+    return PlainEntries(entries, names, _keys(column, url_encoded=url_encoded), ordinary=ordinary)
+
+
+def _is_ordinary(entries: bytes) -> bool:
+    return b"<Size>0" not in entries and not any(f">{name}<".encode() in entries for name in ARCHIVE_CLASSES)
+
+
+def keys_of(page: Mapping[str, Any]) -> list[str]:
+    """The keys of a parsed page, however they were read. A key that is none is an empty one."""
+    plain: PlainEntries | None = page.get(PLAIN)
+    return plain.keys if plain is not None else [one.key for one in objects_of(page)]
 
 
 def objects_of(page: Mapping[str, Any]) -> Sequence[ListedObject]:
-    """The objects of a parsed page, however they were read. A key that is none is an empty one."""
-    cut: Sequence[ListedObject] | None = page.get(CUT)
-    if cut is not None:
-        return cut
+    """The objects of a parsed page, however they were read."""
+    plain: PlainEntries | None = page.get(PLAIN)
+    if plain is not None:
+        return plain.objects
     return [
         ListedObject(
             entry["Key"] if isinstance(entry.get("Key"), str) else "",
@@ -70,89 +164,58 @@ def objects_of(page: Mapping[str, Any]) -> Sequence[ListedObject]:
     ]
 
 
-def plain_objects(entries: bytes, *, url_encoded: bool) -> list[ListedObject] | None:
-    """The objects of ``<Contents>…</Contents>`` side by side; None when the bytes are not plain enough."""
-    first = _FIRST_ENTRY.match(entries)
-    if first is None or not entries.isascii() or len(entries.translate(None, _CONTROLS)) != len(entries):
-        return None
-    names = tuple(_ELEMENT.findall(first[1]))
-    if len(set(names)) < len(names) or not {b"Key", b"Size", b"ETag", b"StorageClass"} <= set(names):
-        return None
-    rows = _shape(names).findall(entries)
-    tags = len(rows) * 2 * (len(names) + 1)
-    if entries.count(b"<") != tags or entries.count(b">") != tags or not _has_only_entities(entries):
-        return None  # something is there that the expression did not read
-    order = [name for name in names if name in _READ]
-    columns = dict(zip(order, zip(*rows, strict=True), strict=True))
-    return list(
-        map(
-            ListedObject,
-            _keys(columns[b"Key"], url_encoded=url_encoded),
-            map(int, columns[b"Size"]),
-            _etags(columns[b"ETag"]),
-            _classes(columns[b"StorageClass"]),
-        )
-    )
+def is_ordinary(page: Mapping[str, Any]) -> bool:
+    """Whether every object of a parsed page can be read as it is."""
+    plain: PlainEntries | None = page.get(PLAIN)
+    if plain is not None:
+        return plain.ordinary
+    return all(one.size_bytes != 0 and one.storage_class not in ARCHIVE_CLASSES for one in objects_of(page))
 
 
 _READ = (b"Key", b"Size", b"ETag", b"StorageClass")
 
 
 @lru_cache(maxsize=64)
-def _shape(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    """Entries with these elements, each once and in this order."""
-    elements = b"".join(_element(name) for name in names)
+def _shape(names: tuple[bytes, ...], read: tuple[bytes, ...], *, ordinary: bool = False) -> re.Pattern[bytes]:
+    """Entries with these elements, each once and in this order; ``read`` are captured.
+
+    ``ordinary``: only those that are of the commonest class and not empty.
+    """
+    texts = {**_TEXTS, **_ORDINARY} if ordinary else _TEXTS
+    elements = b""
+    for name in names:
+        text = texts.get(name, _TEXT)
+        elements += b"<%b>%b</%b>" % (name, b"(%b)" % text if name in read else text, name)
     return re.compile(_BEGIN + elements + _END)
 
 
-def _element(name: bytes) -> bytes:
-    if name == b"Size":
-        return rb"<Size>([0-9]{1,18})</Size>"
-    text = rb"([^<>]*)" if name in _READ else rb"[^<>]*"
-    return b"<%b>%b</%b>" % (name, text, name)
-
-
-def _has_only_entities(entries: bytes) -> bool:
-    ampersands = entries.count(b"&")
-    if ampersands in (0, entries.count(b"&quot;")):  # those around the ETags
-        return True
-    return ampersands == sum(entries.count(entity) for entity in _ENTITIES)
+_TEXTS = {
+    b"Size": rb"[0-9]{1,18}",
+    b"ETag": rb"(?:&quot;|\")?[!#-%'-;=?-~]{0,128}(?:&quot;|\")?",
+    # botocore refuses a page with a time that is none
+    b"LastModified": rb"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z",
+}
+_ORDINARY = {b"Size": rb"[1-9][0-9]{0,17}", b"StorageClass": rb"STANDARD"}
 
 
 def _keys(column: Sequence[bytes], *, url_encoded: bool) -> list[str]:
-    keys = _texts(column)
-    return [_unquoted(key) for key in keys] if url_encoded else keys
-
-
-def _unquoted(key: str) -> str:
-    if "%" in key:
-        return unquote_plus(key)
-    return key.replace("+", " ") if "+" in key else key
+    joined = _SEPARATOR.join(column).decode("ascii")
+    keys = joined.split("<")
+    if not url_encoded or not ("%" in joined or "+" in joined):
+        return keys
+    return [unquote_plus(key) for key in keys]
 
 
 def _etags(column: Sequence[bytes]) -> list[str]:
-    joined = _SEPARATOR.join(column).replace(b"&quot;", b"")
-    if _PLAIN_ETAGS.fullmatch(joined):
-        return joined.decode("ascii").split("<")
-    return [clean_etag(text) for text in _texts(column)]
+    joined = _SEPARATOR.join(column).replace(b"&quot;", b'"').decode("ascii")
+    return (
+        [clean_etag(one) for one in joined.split("<")]
+        if "W/" in joined
+        else joined.replace('"', "").split("<")
+    )
 
 
 def _classes(column: Sequence[bytes]) -> list[str]:
     """There are few, so each is cleaned once."""
-    known = {one: clean_code(_without_entities(one).decode("ascii")) for one in set(column)}
+    known = {one: clean_code(one.decode("ascii")) for one in set(column)}
     return [known[one] for one in column]
-
-
-def _texts(column: Sequence[bytes]) -> list[str]:
-    """Each as text, entities undone."""
-    joined = _SEPARATOR.join(column)
-    if b"&" not in joined:
-        return joined.decode("ascii").split("<")
-    return [_without_entities(one).decode("ascii") for one in column]
-
-
-def _without_entities(text: bytes) -> bytes:
-    if b"&" in text:
-        for entity, character in _ENTITIES.items():  # the ampersand last, so that nothing is undone twice
-            text = text.replace(entity, character)
-    return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -124,6 +124,10 @@ class Store(Protocol):
 
     def key_for(self, name: str) -> str | None:
         """The exact key of a stored name; None when the storage would rewrite the name."""
+        ...
+
+    def keys_for(self, names: Sequence[str]) -> list[str | None]:
+        """``key_for`` of each."""
         ...
 
     def name_for(self, key: str) -> str | None:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from operator import lt
 from typing import Any
 from urllib.parse import unquote_plus
 
-from imagesync.core.classify import failure_reason
-from imagesync.exceptions import ListingBroken
-from imagesync.storage.contents import ListedObject, objects_of
+from imagesync.core.classify import ARCHIVE_CLASSES, failure_reason
+from imagesync.exceptions import ListingBroken, NotInByteOrder
+from imagesync.storage.contents import ListedObject, is_ordinary, keys_of, objects_of
 from imagesync.storage.contract import ListingAnswer, Store
 
 PAGE_SIZE = 1000
@@ -34,6 +35,20 @@ class Asked:
     after: str
     """Every key must be greater: ``StartAfter``, or the last key of the page before."""
     token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A validated page."""
+
+    keys: list[str]
+    """Strictly ascending."""
+    next_token: str
+    """Empty on the last page."""
+    ordinary: bool
+    """Whether every object can be read as it is: none is empty, none must be restored from an archive first."""
+    objects: Callable[[], Sequence[ListedObject]]
+    """The objects with size, ETag and storage class; read when asked for."""
 
 
 def listed(
@@ -115,20 +130,95 @@ def page_of(answer: ListingAnswer) -> Mapping[str, Any]:
     return answer.page
 
 
+def list_page(
+    store: Store,
+    *,
+    prefix: str,
+    start_after: str = "",
+    token: str = "",
+    after: str = "",
+    max_keys: int = PAGE_SIZE,
+) -> ListedPage:
+    """One page: behind ``start_after``, or what ``token`` leads to. Every key on it must be greater than ``after``.
+
+    Raises NotInByteOrder when only the order is wrong, ListingBroken for anything else that is.
+    """
+    answer = _page_or_a_shorter_one(store, max_keys, prefix=prefix, start_after=start_after, token=token)
+    asked = Asked(bucket=store.identity.bucket, prefix=prefix, after=after, token=token)
+    page = page_of(answer)
+    keys = keys_of(page)
+    _check_frame(page, asked, len(keys))
+    if not _are_as_asked(keys, asked):
+        validate_page(page, asked)  # says which and why
+    return ListedPage(keys, _next_token(page), is_ordinary(page), lambda: objects_of(page))
+
+
+def page_with(objects: Sequence[ListedObject], *, next_token: str) -> ListedPage:
+    """A page of objects that were validated before."""
+    ordinary = all(one.size_bytes != 0 and one.storage_class not in ARCHIVE_CLASSES for one in objects)
+    return ListedPage([one.key for one in objects], next_token, ordinary, lambda: objects)
+
+
+def _are_as_asked(keys: Sequence[str], asked: Asked) -> bool:
+    """The checks of ``validate_page`` on a whole column. What lies between two keys of a prefix has the prefix."""
+    if not keys:
+        return True
+    ascending = keys[0] > asked.after and all(map(lt, keys, keys[1:]))
+    return ascending and keys[0].startswith(asked.prefix) and keys[-1].startswith(asked.prefix)
+
+
+def _next_token(page: Mapping[str, Any]) -> str:
+    return page.get("NextContinuationToken", "") if page["IsTruncated"] else ""
+
+
+def listed_in_any_order(
+    store: Store, *, prefix: str, heartbeat: Callable[[], None] = lambda: None
+) -> Iterator[Sequence[ListedObject]]:
+    """All objects, page by page, of a store whose order or whose StartAfter cannot be relied on.
+
+    Nothing but tokens leads on, and none may come back. Raises ListingBroken.
+    """
+    token, seen, empty_pages = "", set(), 0
+    while True:
+        answer = _page_or_a_shorter_one(store, PAGE_SIZE, prefix=prefix, start_after="", token=token)
+        asked = Asked(bucket=store.identity.bucket, prefix=prefix, after="", token=token)
+        objects, token = validate_but_order(page_of(answer), asked)
+        yield objects
+        heartbeat()
+        empty_pages = 0 if objects else empty_pages + 1
+        if not token:
+            return
+        if hash(token) in seen or empty_pages > MAX_EMPTY_PAGES:
+            raise ListingBroken(
+                "The listing comes back to a page that it has given already, and does not end."
+            )
+        seen.add(hash(token))
+
+
 def validate_page(page: Mapping[str, Any], asked: Asked) -> tuple[Sequence[ListedObject], str]:
-    """The objects of a page and the token of the next one (empty at the end). Raises ListingBroken."""
+    """The objects of a page and the token of the next one (empty at the end).
+
+    Raises NotInByteOrder when only the order of the keys is wrong, ListingBroken for anything else.
+    """
+    objects, token = validate_but_order(page, asked)
+    after = asked.after
+    for one in objects:
+        if one.key <= after:
+            raise NotInByteOrder(f"The listing is not in byte order: {one.key!a} came after {after!a}.")
+        after = one.key
+    return objects, token
+
+
+def validate_but_order(page: Mapping[str, Any], asked: Asked) -> tuple[Sequence[ListedObject], str]:
+    """``validate_page`` for a page whose keys may come in any order. Raises ListingBroken."""
     objects = objects_of(page)
     _check_frame(page, asked, len(objects))
-    after = asked.after
     for one in objects:
         if not one.key:
             raise ListingBroken("A listing entry has no key.")
         if not one.key.startswith(asked.prefix):
             raise ListingBroken(f"The listing of prefix {asked.prefix!a} holds {one.key!a}.")
-        if one.key <= after:
-            raise ListingBroken(f"The listing is not in byte order: {one.key!a} came after {after!a}.")
-        after = one.key
-    return objects, page.get("NextContinuationToken", "") if page["IsTruncated"] else ""
+    return objects, _next_token(page)
 
 
 def _check_frame(page: Mapping[str, Any], asked: Asked, number: int) -> None:

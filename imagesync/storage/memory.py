@@ -5,13 +5,14 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.contract import KeyVersions, ListingAnswer, StoreIdentity, Version, fingerprint
-from imagesync.storage.names import exact_key
+from imagesync.storage.names import exact_key, exact_keys
 from imagesync.storage.versions import MAX_VERSIONS, versions_refused
 
 ENDPOINT = "memory://"
@@ -112,6 +113,9 @@ class MemoryStore:
 
     def key_for(self, name: str) -> str | None:
         return exact_key(self.identity.prefix, name)
+
+    def keys_for(self, names: Sequence[str]) -> list[str | None]:
+        return exact_keys(self.identity.prefix, names)
 
     def name_for(self, key: str) -> str | None:
         prefix = self.identity.prefix

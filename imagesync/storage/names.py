@@ -8,7 +8,7 @@ name's. tests/storage/test_names.py holds this against the storage itself.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -36,6 +36,24 @@ def exact_key(location: str, name: str) -> str | None:
     if posixpath.normpath(bare) != bare or bare in (".", "..") or bare.startswith("../"):
         return None
     return prefix + name
+
+
+def exact_keys(location: str, names: Sequence[str]) -> list[str | None]:
+    """``exact_key`` of each; at the speed of a few searches when all of them are plain, as nearly all are."""
+    prefix = location_prefix(location)
+    if prefix is None or not _all_plain("\0".join(names), len(names)):
+        return [exact_key(location, name) for name in names]
+    return [prefix + name for name in names] if prefix else list(names)
+
+
+def _all_plain(joined: str, number: int) -> bool:
+    """Whether no name, of those joined by NUL, has anything that ``exact_key`` could refuse."""
+    around = f"\0{joined}\0"
+    return around.count("\0") == number + 1 and not any(odd in around for odd in _ODD)
+
+
+# an empty name, a slash before it; a backslash; an empty segment; a segment that begins like "." and ".."
+_ODD = ("\0\0", "\0/", "\\", "//", "\0.", "/.")
 
 
 def own_mapping(storage: Any) -> Callable[[str], str] | None:

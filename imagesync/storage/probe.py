@@ -78,6 +78,23 @@ def look(
     return _hidden(seen) if seen.verdict is Verdict.MISSING and hides_versions(evidence) else seen
 
 
+def look_safely(
+    how: Asking,
+    store: Store,
+    key: str,
+    *,
+    versioning: str,
+    expected: Expected | None = None,
+    now: Callable[[], datetime] = utc_now,
+) -> Look:
+    """``how``, and ``unknown`` when it raises: one bad key never ends a run, and a store of one's own may raise."""
+    try:
+        return how(store, key, versioning=versioning, expected=expected, now=now)
+    except Exception as error:  # noqa: BLE001 - see above
+        evidence = Evidence(operation="", code=clean_code(type(error).__name__))
+        return _look(store, key, Verdict.UNKNOWN, failure_reason(evidence), evidence, now())
+
+
 def look_all(
     store: Store,
     wanted: Iterable[tuple[T, str, Expected | None]],
@@ -96,16 +113,12 @@ def look_all(
     waiting: _Waiting[T] = _Waiting(heartbeat)
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="imagesync-look")
 
-    def outcome(key: str, expected: Expected | None) -> Look:
-        try:
-            return how(store, key, versioning=versioning, expected=expected, now=now)
-        except Exception as error:  # noqa: BLE001 - one bad key never ends a run; a store of one's own may raise
-            evidence = Evidence(operation="", code=clean_code(type(error).__name__))
-            return _look(store, key, Verdict.UNKNOWN, failure_reason(evidence), evidence, now())
-
     try:
         for item, key, expected in wanted:
-            waiting.queue.append((item, pool.submit(outcome, key, expected)))
+            asked = pool.submit(
+                look_safely, how, store, key, versioning=versioning, expected=expected, now=now
+            )
+            waiting.queue.append((item, asked))
             if len(waiting.queue) >= 4 * workers:
                 yield waiting.first()
             waiting.beat_if_due()

@@ -17,6 +17,7 @@ from imagesync.selftest.document import self_test_document
 from imagesync.selftest.row import Row
 from imagesync.selftest.run import Judged, self_test
 from imagesync.selftest.table import TABLE, rows_of
+from imagesync.storage.direct import DirectCalls
 from project.embedded_s3 import EmbeddedS3
 from tests.django.helpers import run
 from tests.storage.scripted import storage_of
@@ -36,6 +37,18 @@ def test_answer__is_judged_as_the_table_says(row: Row, judged: dict[str, Judged]
 
     assert (one.judged, one.reason) == (row.judged, row.reason)
     assert one.is_safe
+
+
+def test_table__is_judged_alike_when_every_request_is_left_to_botocore(
+    judged: dict[str, Judged], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above, the check of the store teaches how to ask directly, so that the answers come to direct requests first."""
+    monkeypatch.setattr(DirectCalls, "learn", lambda *_args, **_options: None)
+    rows = [row for row in rows_of("GET") if "silence" not in row.id and "slowly" not in row.id]
+
+    for one in self_test(storage_of("http://127.0.0.1:9", location=LOCATION), rows):
+        directly = judged[one.row.id]
+        assert (one.judged, one.reason) == (directly.judged, directly.reason), one.row.id
 
 
 def test_table__plays_all_it_promises(judged: dict[str, Judged], capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -182,6 +182,9 @@ class OnTheWire:
     def key_for(self, name: str) -> str | None:
         return self._store.key_for(name)
 
+    def keys_for(self, names: Sequence[str]) -> list[str | None]:
+        return self._store.keys_for(names)
+
     def name_for(self, key: str) -> str | None:
         return self._store.name_for(key)
 
@@ -279,6 +282,9 @@ class Recorded:
 
     def key_for(self, name: str) -> str | None:
         return f"{LOCATION}/{name}"
+
+    def keys_for(self, names: Sequence[str]) -> list[str | None]:
+        return [self.key_for(name) for name in names]
 
     def name_for(self, key: str) -> str | None:
         return key.removeprefix(f"{LOCATION}/")

@@ -14,7 +14,7 @@ from imagesync.exceptions import ListingBroken
 from imagesync.selftest.bucket import Bucket, Page
 from imagesync.selftest.table import rows_of
 from imagesync.selftest.wire import Answer, Lab
-from imagesync.storage.contents import CUT, cut_contents, plain_objects
+from imagesync.storage.contents import PLAIN, is_ordinary, keys_of, objects_of, plain_page
 from imagesync.storage.listing import Asked, validate_page
 from imagesync.storage.store import S3Store
 from tests.storage.scripted import store_at
@@ -30,11 +30,26 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def pair(lab: Lab) -> tuple[S3Store, S3Store]:
-    """The store as it is, and one that leaves everything to botocore."""
-    plain = store_at(lab.url)
-    plain._client.meta.events.unregister("before-parse.s3.ListObjectsV2", cut_contents)
-    return store_at(lab.url), plain
+def slow(lab: Lab) -> S3Store:
+    """A store that leaves everything to botocore: it never learns how to ask directly."""
+    store = store_at(lab.url)
+    store._direct._patterns = _NeverLearns()
+    return store
+
+
+class _NeverLearns(dict[str, Any]):
+    def __setitem__(self, operation: str, pattern: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def fast(lab: Lab) -> S3Store:
+    """A store that has learnt how to ask directly."""
+    store = store_at(lab.url)
+    lab.play(BUCKET.answer)
+    assert store.list_page(prefix="").page
+    assert "ListObjectsV2" in store._direct._patterns
+    return store
 
 
 def read(store: S3Store) -> Any:
@@ -46,17 +61,17 @@ def read(store: S3Store) -> Any:
         objects, token = validate_page(answer.page, ASKED)
     except ListingBroken as broken:
         return str(broken)
-    return list(objects), token
+    return list(objects), token, keys_of(answer.page), is_ordinary(answer.page)
 
 
 @pytest.mark.parametrize(
     "row", [one for one in rows_of("LIST") if "silence" not in one.id], ids=lambda row: row.id
 )
-def test_objects__are_those_of_botocore_for_every_answer_of_the_lab(
-    row: Any, lab: Lab, pair: tuple[S3Store, S3Store]
+def test_page__asked_for_directly_is_that_of_botocore_for_every_answer_of_the_lab(
+    row: Any, lab: Lab, slow: S3Store, fast: S3Store
 ) -> None:
     outcomes = []
-    for store in pair:
+    for store in (slow, fast):
         lab.play(lambda asked: row.play(asked, BUCKET))
         outcomes.append(read(store))
 
@@ -90,28 +105,72 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=bodies())
-def test_objects__are_those_of_botocore_for_any_bytes(
-    body: bytes, lab: Lab, pair: tuple[S3Store, S3Store]
-) -> None:
+def test_page__cut_from_any_bytes_is_that_of_botocore_or_none(body: bytes, lab: Lab, slow: S3Store) -> None:
+    page = plain_page(body)
+    if page is None:
+        return
     lab.play(lambda asked: Answer(200, body))
 
-    assert read(pair[0]) == read(pair[1])
+    assert read(slow) == outcome(page)
 
 
-def test_objects__of_a_plain_page_are_cut_out(lab: Lab, pair: tuple[S3Store, S3Store]) -> None:
+def outcome(page: dict[str, Any]) -> Any:
+    try:
+        objects, token = validate_page(page, ASKED)
+    except ListingBroken as broken:
+        return str(broken)
+    return list(objects), token, keys_of(page), is_ordinary(page)
+
+
+def test_page__that_is_plain_is_cut_from_its_bytes(lab: Lab, slow: S3Store, fast: S3Store) -> None:
     lab.play(BUCKET.answer)
 
-    pages = [store.list_page(prefix="").page for store in pair]
+    pages = [store.list_page(prefix="").page for store in (slow, fast)]
 
-    assert [CUT in page for page in pages if page] == [True, False]
+    assert [PLAIN in page for page in pages if page] == [False, True]
 
 
-def test_objects__of_bytes_that_are_not_plain_are_left_to_botocore() -> None:
-    entry = (
-        b"<Contents><Key>%b</Key><ETag>e</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>"
-    )
+FRAME = b"<ListBucketResult><Name>b</Name><Prefix></Prefix><KeyCount>1</KeyCount><IsTruncated>false</IsTruncated>%b</ListBucketResult>"
+ENTRY = b"<Contents><Key>%b</Key><ETag>e</ETag><Size>1</Size><StorageClass>STANDARD</StorageClass></Contents>"
 
-    assert plain_objects(entry % b"a", url_encoded=True)
-    for odd in (b"\xc3\xa9", b"a\rb", b"&#13;", b"&unknown;", b"<b/>"):
-        assert plain_objects(entry % odd, url_encoded=True) is None
-    assert plain_objects(entry % b"a" + b"<Contents><Key>b</Key></Contents>", url_encoded=True) is None
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ENTRY % b"\xc3\xa9",
+        ENTRY % b"a\rb",
+        ENTRY % b"&#13;",
+        ENTRY % b"&amp;",
+        ENTRY % b"<b/>",
+        ENTRY % b"a" + b"<Contents><Key>b</Key></Contents>",
+        ENTRY % b"a" + b"\n" + ENTRY % b"b",
+        ENTRY % b"a" + b"<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>",
+        (ENTRY % b"a").replace(b"<Size>1", b"<Size>-1"),
+        (ENTRY % b"a").replace(b"<ETag>", b"<LastModified>yesterday</LastModified><ETag>"),
+    ],
+)
+def test_page__that_is_not_plain_is_left_to_botocore(entries: bytes) -> None:
+    assert plain_page(FRAME % (ENTRY % b"a"))
+    assert plain_page(FRAME % entries) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "storage_class", "ordinary"),
+    [
+        (b"1", b"STANDARD", True),
+        (b"1", b"STANDARD_IA", True),
+        (b"0", b"STANDARD", False),
+        (b"1", b"GLACIER", False),
+    ],
+)
+def test_page__says_whether_its_objects_can_be_read_as_they_are(
+    size: bytes, storage_class: bytes, ordinary: bool
+) -> None:
+    entry = (ENTRY % b"a").replace(b">1<", b">%b<" % size).replace(b"STANDARD", storage_class)
+    page = plain_page(FRAME % entry)
+
+    assert page is not None
+    assert is_ordinary(page) is ordinary
+    assert [(one.size_bytes, one.storage_class) for one in objects_of(page)] == [
+        (int(size), storage_class.decode())
+    ]

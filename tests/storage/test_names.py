@@ -10,7 +10,7 @@ from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
 from imagesync.storage.contract import fingerprint
-from imagesync.storage.names import exact_key, location_prefix
+from imagesync.storage.names import exact_key, exact_keys, location_prefix
 
 CORPUS = [
     "a", "a//b", "/a", "./a", "x/../a", "../a", "a\\b", "x/..\\..\\a", "", ".", "..", "x/..", "dir/", "media/a",
@@ -47,6 +47,14 @@ def test_exact_key__is_exact_when_it_is_given(location: str, name: str) -> None:
     elif storages_key(location, name) == prefix + name:
         # the storage would not rewrite it, and still another name could mean the same: never the other way round
         assert clean_name(name) != name
+
+
+_NAMES = st.text(alphabet="ab./\\ %\u00e9\0\n", min_size=1, max_size=8)
+
+
+@given(st.sampled_from(LOCATIONS), st.lists(_NAMES))
+def test_exact_keys__are_those_of_each_name(location: str, names: list[str]) -> None:
+    assert exact_keys(location, names) == [exact_key(location, name) for name in names]
 
 
 @pytest.mark.parametrize("name", ["a//b", "/a", "./a", "x/../a", "../a", "a\\b", "", ".", "..", "x/.."])

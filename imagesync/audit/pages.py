@@ -1,0 +1,57 @@
+"""Where the pages of an audit come from: from the store as it lists them, or put in order on disk first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from imagesync.audit.requests import Answer, Requests
+from imagesync.audit.scan import Pages
+from imagesync.exceptions import NotInByteOrder
+from imagesync.storage.contents import ListedObject
+from imagesync.storage.listing import PAGE_SIZE, ListedPage, listed_in_any_order, page_with
+from imagesync.storage.spool import SortedSpool
+from imagesync.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class StorePages:
+    """The store's own pages, asked for side by side."""
+
+    def __init__(self, requests: Requests, prefix: str) -> None:
+        self._requests = requests
+        self._prefix = prefix
+
+    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]:
+        return self._requests.page(prefix=self._prefix, start_after=start_after, token=token, after=after)
+
+
+class _SpooledPages:
+    """Pages out of a sorted spool; they are here at once."""
+
+    def __init__(self, spool: SortedSpool) -> None:
+        self._spool = spool
+
+    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]:
+        rows = self._spool.behind(token or start_after, PAGE_SIZE)
+        objects = [ListedObject(*row) for row in rows]
+        next_token = objects[-1].key if len(rows) == PAGE_SIZE else ""
+        return Requests.known(page_with(objects, next_token=next_token))
+
+
+@contextmanager
+def sorted_pages(
+    store: Store, prefix: str, disorder: NotInByteOrder, heartbeat: Callable[[], None]
+) -> Iterator[Pages]:
+    """The whole listing, put in order on disk: for a store that lists in another order, or ignores StartAfter.
+
+    Raises ListingBroken.
+    """
+    log.warning("%s The listing is sorted on disk instead.", disorder)
+    with SortedSpool(columns=3) as spool:
+        for page in listed_in_any_order(store, prefix=prefix, heartbeat=heartbeat):
+            spool.add(page)
+        spool.sort()
+        yield _SpooledPages(spool)

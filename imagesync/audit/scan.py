@@ -1,0 +1,336 @@
+"""One range of keys: its records against the store, a batch at a time.
+
+A scan is a generator. It yields an ``Answer`` when it can only go on once that is here, and a ``Batch`` whenever
+something can be written down; so that one thread drives many scans whose requests are under way together.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Protocol
+
+from imagesync.audit.canaries import canary
+from imagesync.audit.judge import Judge, Judgement
+from imagesync.audit.requests import Answer, Requests
+from imagesync.core.compare import Comparison, Stretch
+from imagesync.core.ranges import just_before
+from imagesync.core.reservoir import Reservoir
+from imagesync.core.strategy import Chooser, Jump, PageOn, Probe, Step
+from imagesync.core.verdicts import Verdict
+from imagesync.exceptions import ListingBroken, NotInByteOrder
+from imagesync.models import AuditRange
+from imagesync.records import Chunk, Cursor, Record
+from imagesync.storage.contents import ListedObject
+from imagesync.storage.listing import MAX_EMPTY_PAGES, ListedPage
+from imagesync.storage.probe import Asking, confirm, look
+
+MOST_TO_WRITE = 1000
+"""Judgements that are held before they are written down."""
+SECONDS_BETWEEN_BATCHES = 5.0
+HEARTBEAT_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a scan brought since the batch before."""
+
+    behind: Cursor | None
+    """The last record of the batch before; None at the beginning of the range."""
+    upto: Cursor | None = None
+    """The last record of this batch; None when there is none."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Records, records by verdict, and those that were asked for one by one (``probed``)."""
+    judgements: list[Judgement] = field(default_factory=list)
+    """Those that need attention, and those that are present and not marked so yet."""
+    unnamed: int = 0
+    """Objects that no record names."""
+    unseen: bool = False
+    """Whether a stretch of the range's objects was not looked at."""
+    failure: ListingBroken | None = None
+    """Why the listing broke off."""
+    ends: bool = False
+    """Whether the range is done with this."""
+
+
+class Pages(Protocol):
+    """Where a scan's listing pages come from."""
+
+    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]: ...
+
+
+class RangeScan:
+    """The walk through one range, from its cursor on."""
+
+    def __init__(
+        self,
+        part: AuditRange,
+        chunks: Iterator[Chunk],
+        *,
+        pages: Pages,
+        requests: Requests,
+        judge: Judge,
+        chooser: Chooser,
+        batch_size: int,
+        canaries: Reservoir[list[str]],
+    ) -> None:
+        self.part = part
+        self._chunks = chunks
+        self._pages = pages
+        self._requests = requests
+        self._judge = judge
+        self._chooser = chooser
+        self._batch_size = batch_size
+        self._canaries = canaries
+        cursor: Cursor | None = tuple(part.cursor) if part.cursor else None
+        self._comparison = Comparison(
+            first=part.first_key, end=part.end_key, passed=cursor[0] if cursor else ""
+        )
+        self._batch = Batch(behind=cursor)
+        self._begun_at = time.monotonic()
+        self._candidates: list[Record] = []
+        self._unnamed_behind = 0  # objects behind the last record: they are counted with the next one
+        self._chunk: Chunk | None = None
+        self._page: ListedPage | None = None
+        self._details: dict[str, ListedObject] | None = None
+        self._listed_to = just_before(cursor[0] if cursor else part.first_key)
+        self._ahead: Answer[ListedPage] | None = None
+        self._empty_pages = 0
+        self._step: Step = chooser.first()
+
+    def steps(self) -> Iterator[Answer[Any] | Batch]:
+        try:
+            yield from self._walk()
+        except ListingBroken as failure:
+            if isinstance(failure, NotInByteOrder):
+                raise
+            self._batch.failure = failure
+            yield from self._leave_unseen(failure)
+        yield from self._flush(ends=True)
+
+    # --- walking ---------------------------------------------------------------------------------------
+
+    def _walk(self) -> Iterator[Answer[Any] | Batch]:
+        for chunk in self._chunks:
+            self._chunk = chunk
+            self._comparison.records(chunk.keys)
+            while (key := self._comparison.next_key) is not None:
+                if self._comparison.next_is_listed:
+                    self._compare(chunk, self._comparison.stretch())
+                elif isinstance(self._step, Probe):
+                    yield from self._probe(chunk, self._step)
+                else:
+                    yield from self._next_page(next_key=key)
+                if self._is_full():
+                    yield from self._flush()
+        yield from self._to_the_end()
+
+    def _to_the_end(self) -> Iterator[Answer[Any] | Batch]:
+        """No record is left: the objects behind the last one are counted, as far as that is worth its requests."""
+        self._pass_objects()
+        while not self._comparison.listing_ended and isinstance(self._step, PageOn):
+            yield from self._next_page(next_key=None)
+            self._pass_objects()
+            if self._is_full():
+                yield from self._flush()
+        self._batch.unseen |= not self._comparison.listing_ended
+
+    def _next_page(self, *, next_key: str | None) -> Iterator[Answer[Any]]:
+        self._pass_objects()
+        if self._ahead is None:
+            self._ahead = self._ask(next_key)
+        answer, self._ahead = self._ahead, None
+        yield answer
+        self._take(answer.result(), next_key)
+
+    def _take(self, page: ListedPage, next_key: str | None) -> None:
+        """The next request is decided, and on its way, before this page is compared."""
+        objects = self._comparison.page(page.keys, last=not page.next_token)
+        self._page, self._details = page, None
+        if page.keys:
+            self._listed_to = page.keys[-1]
+        if self._comparison.listing_ended:
+            return
+        self._empty_pages = 0 if page.keys else self._empty_pages + 1
+        if self._empty_pages > MAX_EMPTY_PAGES:
+            raise ListingBroken(f"The listing gave {self._empty_pages} pages without a key and does not end.")
+        self._step = self._chooser.after_page(records=self._comparison.records_on_page, objects=objects)
+        if isinstance(self._step, PageOn):
+            self._ahead = self._pages.ask(start_after="", token=page.next_token, after=self._listed_to)
+
+    def _ask(self, next_key: str | None) -> Answer[ListedPage]:
+        """A page that follows on none: the first one, or one that a jump leads to."""
+        if isinstance(self._step, Jump) and next_key is not None:
+            self._batch.unseen = True
+            self._listed_to = max(self._listed_to, just_before(next_key))
+        return self._pages.ask(start_after=self._listed_to, token="", after=self._listed_to)
+
+    def _pass_objects(self) -> None:
+        self._unnamed_behind += self._comparison.rest()
+
+    # --- judging ---------------------------------------------------------------------------------------
+
+    def _compare(self, chunk: Chunk, stretch: Stretch) -> None:
+        begin, end = stretch.begin, stretch.end
+        self._batch.unnamed += stretch.unnamed
+        if begin < end:
+            self._batch.unnamed += self._unnamed_behind
+            self._unnamed_behind = 0
+        self._unnamed_behind += stretch.unnamed_behind
+        nameless = _within(chunk.odd, begin, end)
+        not_there = {*nameless, *stretch.unlisted}
+        self._candidates += [chunk.record(index) for index in stretch.unlisted if index not in nameless]
+        for index in nameless:
+            self._note(self._judge.nameless(chunk.record(index)))
+        for judgement, index in self._differing(chunk, begin, end, not_there):
+            self._note(judgement)
+            not_there.add(index)
+        self._note_present(chunk, begin, end, not_there)
+        self._reached(chunk, begin, end)
+
+    def _differing(
+        self, chunk: Chunk, begin: int, end: int, not_there: set[int]
+    ) -> list[tuple[Judgement, int]]:
+        """Those whose object is there, and is not as it should be: the few that a listing's details tell."""
+        page = self._page
+        expecting = _within(chunk.expecting, begin, end)
+        if page is None or (page.ordinary and not expecting):
+            return []
+        if self._details is None:
+            self._details = {one.key: one for one in page.objects()}
+        found = []
+        keys, sizes, etags = chunk.keys, chunk.sizes, chunk.etags
+        for index in expecting if page.ordinary else range(begin, end):
+            if index in not_there:
+                continue
+            one = self._details[keys[index]]
+            if page.ordinary and one.size_bytes == sizes[index] and one.etag == etags[index]:
+                continue
+            judgement = self._judge.listed(chunk.record(index), one)
+            if judgement.look.verdict is not Verdict.PRESENT:
+                found.append((judgement, index))
+        return found
+
+    def _note_present(self, chunk: Chunk, begin: int, end: int, not_present: set[int]) -> None:
+        self._batch.counts[Verdict.PRESENT] += end - begin - len(not_present)
+        self._batch.judgements += [
+            self._judge.present(chunk.record(index))
+            for index in _within(chunk.unmarked, begin, end)
+            if index not in not_present
+        ]
+        self._offer_canaries(chunk, begin, end, not_present)
+
+    def _offer_canaries(self, chunk: Chunk, begin: int, end: int, not_present: set[int]) -> None:
+        if not not_present:
+            self._canaries.offer(end - begin, lambda n: canary(chunk.record(begin + n)))
+            return
+        present = [index for index in range(begin, end) if index not in not_present]
+        self._canaries.offer(len(present), lambda n: canary(chunk.record(present[n])))
+
+    def _note(self, judgement: Judgement) -> None:
+        self._batch.counts[judgement.look.verdict] += 1
+        self._batch.judgements.append(judgement)
+
+    # --- asking for single records -----------------------------------------------------------------------
+
+    def _probe(self, chunk: Chunk, step: Probe) -> Iterator[Answer[Any]]:
+        """Ask for the next records one by one; what else lies between them stays unseen."""
+        self._pass_objects()
+        self._batch.unseen = True
+        passed = self._comparison.skip(step.records)
+        nameless = _within(chunk.odd, passed.start, passed.stop)
+        for index in nameless:
+            self._note(self._judge.nameless(chunk.record(index)))
+        records = [chunk.record(index) for index in passed if index not in nameless]
+        yield from self._ask_for(records, look)
+        self._reached(chunk, passed.start, passed.stop)
+        self._batch.counts["probed"] += len(records)
+        self._step = self._chooser.after_probes()
+
+    def _ask_for(self, records: list[Record], how: Asking) -> Iterator[Answer[Any]]:
+        answer = self._requests.looks(records, how)
+        yield answer
+        for record, seen in zip(records, answer.result(), strict=True):
+            judgement = self._judge.looked_at(record, seen)
+            self._note(judgement)
+            if judgement.look.verdict is Verdict.PRESENT:
+                self._canaries.offer(1, lambda _n, record=record: canary(record))  # type: ignore[misc]
+
+    def _leave_unseen(self, failure: ListingBroken) -> Iterator[Answer[Any] | Batch]:
+        """The listing broke off: what lies behind is not absent but unseen."""
+        self._batch.unseen = True
+        chunks = self._chunks if self._chunk is None else chain((self._chunk,), self._chunks)
+        for chunk in chunks:
+            if chunk is not self._chunk:
+                self._comparison.records(chunk.keys)
+            self._chunk = chunk
+            for index in (passed := self._comparison.skip(len(chunk))):
+                self._note(self._judge.unseen(chunk.record(index), failure.reason))
+            self._reached(chunk, passed.start, passed.stop)
+            yield from self._flush()
+
+    # --- handing over ------------------------------------------------------------------------------------
+
+    def _reached(self, chunk: Chunk, begin: int, end: int) -> None:
+        self._batch.counts["records"] += end - begin
+        if begin < end:
+            self._batch.upto = chunk.cursor(end - 1)
+
+    def _is_full(self) -> bool:
+        batch = self._batch
+        return (
+            batch.counts["records"] >= self._batch_size
+            or len(batch.judgements) + len(self._candidates) >= MOST_TO_WRITE
+            or time.monotonic() - self._begun_at > SECONDS_BETWEEN_BATCHES
+        )
+
+    def _flush(self, *, ends: bool = False) -> Iterator[Answer[Any] | Batch]:
+        """Confirm what the listing lacks, and hand over what there is."""
+        candidates, self._candidates = self._candidates, []
+        yield from self._ask_for(candidates, confirm)
+        batch = self._batch
+        if ends:
+            batch.ends = True
+            batch.unnamed += self._unnamed_behind
+        self._batch = Batch(behind=batch.upto or batch.behind)
+        self._begun_at = time.monotonic()
+        yield batch
+
+
+def _within(indices: Sequence[int], begin: int, end: int) -> Sequence[int]:
+    """The part of ascending ``indices`` from ``begin`` to ``end`` (exclusive)."""
+    return indices[bisect_left(indices, begin) : bisect_left(indices, end)] if indices else ()
+
+
+def walk(
+    scans: Iterator[RangeScan], requests: Requests, *, side_by_side: int, heartbeat: Callable[[], None]
+) -> Iterator[tuple[RangeScan, Batch]]:
+    """Drive scans, ``side_by_side`` at a time, from this one thread.
+
+    ``heartbeat`` is called every few seconds while nothing is answered. Raises what a scan raises.
+    """
+    under_way = 0
+    ready: deque[tuple[RangeScan, Iterator[Answer[Any] | Batch]]] = deque()
+    while True:
+        while under_way < side_by_side and (scan := next(scans, None)) is not None:
+            ready.append((scan, scan.steps()))
+            under_way += 1
+        if not under_way:
+            return
+        running = ready.popleft() if ready else requests.next_owner(timeout=HEARTBEAT_SECONDS)
+        if running is None:
+            heartbeat()
+            continue
+        scan, steps = running
+        for step in steps:
+            if isinstance(step, Batch):
+                yield scan, step
+            elif not step.is_here:
+                requests.tell(running, step)
+                break
+        else:
+            under_way -= 1

@@ -1,0 +1,57 @@
+"""What requests cost, and what an audit will cost at most."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PAGE = 1000
+"""Keys on a full listing page ("ListObjectsV2", Amazon S3 API reference)."""
+BREAK_EVEN_IN_TIME = 12.0
+"""Without prices: about so many probes take a store as long as one page."""
+_LISTS = ("LIST", "VERSIONS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Of a thousand requests; the defaults are those of S3 Standard in us-east-1 ("Amazon S3 pricing", requests)."""
+
+    list: float = 0.005
+    get: float = 0.0004
+    currency: str = "USD"
+
+    @property
+    def break_even(self) -> float:
+        """How many records a page must hold for listing it to cost no more than asking for each."""
+        return self.list / self.get if self.get else BREAK_EVEN_IN_TIME
+
+    def of(self, requests: Mapping[str, int]) -> float:
+        """The price of requests by kind. S3 prices LIST like PUT, and all that only reads like GET."""
+        lists = sum(number for kind, number in requests.items() if kind in _LISTS)
+        return (lists * self.list + (sum(requests.values()) - lists) * self.get) / 1000
+
+
+def told(amount: float, currency: str) -> str:
+    """An amount of money for people: to the hundredth, or to its first two digits when it is less."""
+    return f"{amount:,.2f} {currency}" if amount >= 1 or not amount else f"{amount:.2g} {currency}"
+
+
+def expectation(records: int, strategy: str, prices: Prices, *, objects: int | None = None) -> str:
+    """One sentence before an audit starts: what it will cost, and why it goes about it that way.
+
+    ``objects`` is how many the last audit saw that saw all of them; None when none did.
+    """
+    one_by_one = told(prices.of({"HEAD": records}), prices.currency)
+    if strategy == "head":
+        return f"About {records:,} records, one HEAD each: {one_by_one}."
+    if objects is None:
+        pages = f"one LIST per {PAGE:,} objects"
+    else:
+        number = objects // PAGE + 1
+        pages = f"about {number:,} LIST ({told(prices.of({'LIST': number}), prices.currency)}) as at the last audit"
+    if strategy == "list":
+        return f"About {records:,} records, {pages}; one HEAD each would cost {one_by_one}."
+    return (
+        f"About {records:,} records: {pages} where a page holds {prices.break_even:.0f} records or more, one HEAD each "
+        f"where not; never much above {one_by_one}, the price of all by HEAD."
+    )

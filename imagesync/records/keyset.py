@@ -1,0 +1,124 @@
+"""One field's rows in the byte order of its names, by keyset batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.models import Case, CharField, F, FileField, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models.functions import NullIf
+
+from imagesync.core.verdicts import Verdict
+from imagesync.records.scope import Scope
+from imagesync.records.stream import rows_in_scope
+from imagesync.records.targets import Target
+from imagesync.records.unreadable import readable
+from imagesync.storage.store import Store
+
+Cursor = tuple[str, str, Any]
+"""(key, field label, pk): where the order of an audit's records has come to."""
+Row = tuple[Any, ...]
+"""(pk, name), and for rows that remember: verdict and store (None where marked present here), size, ETag."""
+
+
+def rows_in_key_order(
+    target: Target,
+    store: Store,
+    scope: Scope,
+    *,
+    first_key: str,
+    end_key: str | None,
+    after: Cursor | None,
+    size: int,
+) -> Iterator[list[Row]]:
+    """Batches of up to ``size`` rows of a field, in the order (name, pk), readable names only."""
+    rows = readable(rows_in_scope(target, store, scope), target.field.attname)
+    rows = _columns(rows, target, store.identity.fingerprint)
+    begin = len(store.identity.prefix)
+    if end_key is not None:
+        rows = rows.filter(byte_name__lt=end_key[begin:])
+    batch = _after_cursor(rows, target, after, first_key[begin:], begin, size)
+    while batch:
+        was_full = len(batch) == size
+        whole = _names_that_are_whole(batch) if was_full else len(batch)
+        pk, name = batch[(whole or size) - 1][:2]
+        yield batch[:whole] if whole else batch
+        del batch  # its columns are at work; the rows are not needed beside them
+        if not was_full:
+            return
+        # a name that fills a batch, or more, goes on by its pks
+        batch = _batch(rows.filter(byte_name__gt=name), size) if whole else _behind(rows, name, pk, size)
+
+
+def _names_that_are_whole(batch: list[Row]) -> int:
+    """How many rows of a full batch come before those of its last name, of which there may be more."""
+    last = batch[-1][1]
+    number = len(batch) - 1
+    while number and batch[number - 1][1] == last:
+        number -= 1
+    return number
+
+
+def _columns(rows: QuerySet[Model], target: Target, fingerprint: str) -> QuerySet[Any, Row]:
+    name = target.field.attname
+    if not target.remembers:
+        return rows.values_list("pk", name)
+    marked = Q(verdict=Verdict.PRESENT.value, store=fingerprint)
+    rows = rows.annotate(
+        unmarked_verdict=Case(When(marked, then=Value(None)), default=F("verdict"), output_field=CharField()),
+        other_store=Case(When(marked, then=Value(None)), default=F("store"), output_field=CharField()),
+        known_etag=NullIf(F("etag"), Value("")),
+    )
+    return rows.values_list("pk", name, "unmarked_verdict", "other_store", "size_bytes", "known_etag")
+
+
+def _after_cursor(
+    rows: QuerySet[Any, Row], target: Target, after: Cursor | None, first: str, begin: int, size: int
+) -> list[Row]:
+    """The first batch: from ``first`` on, or from where ``after`` (of this field or of another) leaves off."""
+    if after is None:
+        return _batch(rows.filter(byte_name__gte=first) if first else rows, size)
+    key, label, pk = after
+    name = key[begin:]
+    if target.label == label:
+        return _behind(rows, name, target.model._meta.pk.to_python(pk), size)
+    if target.label < label:  # of equal keys, this field's came first
+        return _batch(rows.filter(byte_name__gt=name), size)
+    return _batch(rows.filter(byte_name__gte=name), size)
+
+
+def _behind(rows: QuerySet[Any, Row], name: str, pk: Any, size: int) -> list[Row]:
+    """The rows behind (name, pk): the rest of that name, then what follows.
+
+    Two queries, each of which the index answers from where it stands. "name > x OR (name = x AND pk > y)" would be
+    read from the first row of that name on, every time.
+    """
+    same = _batch(rows.filter(byte_name=name, pk__gt=pk), size)
+    if len(same) == size:
+        return same
+    return same + _batch(rows.filter(byte_name__gt=name), size - len(same))
+
+
+def _batch(rows: QuerySet[Any, Row], size: int) -> list[Row]:
+    batch = rows.order_by("byte_name", "pk")[:size]
+    return _as_the_driver_gives_them(batch) if _need_no_conversion(rows.model) else list(batch)
+
+
+def _need_no_conversion(model: type[Model]) -> bool:
+    """Whether Django would hand on what the driver gives: whole numbers and text."""
+    pk = model._meta.pk
+    files = [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
+    return isinstance(pk, IntegerField) and not any(hasattr(field, "from_db_value") for field in (pk, *files))
+
+
+def _as_the_driver_gives_them(batch: QuerySet[Any, Row]) -> list[Row]:
+    connection = connections[batch.db]
+    try:
+        sql, parameters = batch.query.get_compiler(connection=connection).as_sql()
+    except EmptyResultSet:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())

@@ -1,0 +1,265 @@
+"""Requests that botocore has built, signed and sent once, sent again for another page or key without it.
+
+botocore spends milliseconds of the interpreter on each request, whatever the number of threads. What it spends them on
+(endpoint, addressing, headers) is the same for every page of a bucket, so its first request is kept as a pattern, by its
+public events; the later ones are signed by its own signer, with credentials as fresh as its own, and sent by its own
+HTTP session. Only plain good answers are taken. Everything else is None here, and the caller asks botocore, which knows
+retries, redirects and errors. tests/storage/test_direct.py holds both ways against each other.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from imagesync.storage.contents import DECLARATION
+
+PATIENCE = 3
+"""After so many answers in a row that were not taken, a store is not asked directly ..."""
+PAUSE = 200
+"""... for so many requests: it would only be asked twice each time."""
+
+_OF_ONE_REQUEST = (
+    "authorization",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+)
+_SIGNATURES = ("s3v4", "v4")
+_SMALL = 16_384
+_ERROR = re.compile(DECLARATION + rb"<Error>((?:\s*<([A-Za-z0-9]+)>[ -%'-;=?-~]*</\2>)+\s*)</Error>\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A request that was answered well."""
+
+    url: str
+    """Without query; of an object, without its key."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    auth: Any
+    """Makes botocore's signer of the moment; None for requests without signature."""
+    region: str
+    given: Mapping[str, Any]
+    """The storage's own parameters of the call: the headers hold for nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """An answer: what botocore's would be before it is parsed."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+    region: str
+    """That the request was signed for."""
+
+
+class DirectCalls:
+    """Of one client and bucket; threads may share it. ``verify`` as boto3 takes it."""
+
+    def __init__(self, client: Any, *, verify: bool | str) -> None:
+        self._config = client.meta.config
+        self._endpoint = client.meta.endpoint_url
+        self._verify = verify
+        self._patterns: dict[str, _Pattern] = {}
+        self._this_thread = threading.local()
+        self._session: Any = None
+        self._lock = threading.Lock()
+        self._not_taken: Counter[str] = Counter()
+        self._to_skip: Counter[str] = Counter()
+        for operation in ("ListObjectsV2", "GetObject"):
+            client.meta.events.register(f"before-sign.s3.{operation}", self._note_signing)
+            client.meta.events.register_last(f"before-send.s3.{operation}", self._note_sent)
+
+    # --- learning ---------------------------------------------------------------------------------------
+
+    def learn(self, operation: str, given: Mapping[str, Any] | None, *, key: str = "") -> None:
+        """Keep the request that this thread's last call of botocore sent; the call was answered well."""
+        if operation in self._patterns or given is None:
+            return
+        pattern = self._pattern(given, key)
+        if pattern is not None:
+            self._patterns[operation] = pattern
+
+    def _note_signing(self, request: Any, **event: Any) -> None:
+        self._this_thread.signing = (request.context.get("signing", {}), event)
+
+    def _note_sent(self, request: Any, **_event: Any) -> None:
+        self._this_thread.sent = request
+
+    def _pattern(self, given: Mapping[str, Any], key: str) -> _Pattern | None:
+        from botocore import UNSIGNED
+
+        nothing: tuple[Any, Any] = ({}, {})
+        context, event = getattr(self._this_thread, "signing", nothing)
+        sent = getattr(self._this_thread, "sent", None)
+        version = event.get("signature_version")
+        if (
+            sent is None
+            or sent.method != "GET"
+            or "request_credentials" in context
+            or "identity_cache" in context
+        ):
+            return None
+        region = str(context.get("region") or event["region_name"])
+        name = context.get("signing_name") or event["signing_name"]
+        signer = event["request_signer"]
+
+        def auth() -> Any:
+            return signer.get_auth_instance(name, region, version)
+
+        if version is UNSIGNED:
+            auth = None  # type: ignore[assignment]
+        elif version not in _SIGNATURES:
+            return None
+        parts = urlsplit(sent.url)
+        path = f"/{quote(key, safe='/~')}" if key else ""
+        if not parts.path.endswith(path) or parts.fragment or (key and parts.query):
+            return None
+        bare = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        return _Pattern(
+            url=bare.removesuffix(path),
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={
+                name: value
+                for name, value in _texts(sent.headers).items()
+                if name.lower() not in _OF_ONE_REQUEST
+            },
+            auth=auth,
+            region=region,
+            given=given,
+        )
+
+    # --- asking -----------------------------------------------------------------------------------------
+
+    def page(
+        self, given: Mapping[str, Any] | None, *, prefix: str, start_after: str, token: str, max_keys: int
+    ) -> Direct | None:
+        """A page's answer when it is HTTP 200; None when botocore is to be asked."""
+        pattern = self._usable("ListObjectsV2", given)
+        if pattern is None:
+            return None
+        query = {**pattern.query, "prefix": prefix, "max-keys": str(max_keys)}
+        for name, value in (("start-after", start_after), ("continuation-token", token)):
+            query.pop(name, None)
+            if value:
+                query[name] = value
+        # S3 signs the query sorted by name ("Create a canonical request"); sent like that, it is signed as it is
+        text = "&".join(
+            f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
+        )
+        return self._sent(pattern, f"{pattern.url}?{text}", body_upto=None)
+
+    def first_byte(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
+        """The answer to a ranged GET when it is plain: there, or NoSuchKey; None when botocore is to be asked."""
+        pattern = self._usable("GetObject", given)
+        if pattern is None or not _is_plain_path(key):
+            return None
+        answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", body_upto=_SMALL)
+        is_plain = answer is not None and (
+            (answer.status in (200, 206) and answer.headers.get("content-length", "").isdecimal())
+            or (answer.status == 404 and says_no_such_key(answer.body))
+        )
+        self.taken("GetObject", is_plain)
+        return answer if is_plain else None
+
+    def taken(self, operation: str, whether: bool) -> None:
+        """Tell whether a direct answer was of use."""
+        with self._lock:
+            self._not_taken[operation] = 0 if whether else self._not_taken[operation] + 1
+            if self._not_taken[operation] >= PATIENCE:
+                self._to_skip[operation], self._not_taken[operation] = PAUSE, 0
+
+    def _usable(self, operation: str, given: Mapping[str, Any] | None) -> _Pattern | None:
+        pattern = self._patterns.get(operation)
+        if pattern is None or pattern.given != given:
+            return None
+        with self._lock:
+            if self._to_skip[operation]:
+                self._to_skip[operation] -= 1
+                return None
+        return pattern
+
+    def _sent(self, pattern: _Pattern, url: str, *, body_upto: int | None) -> Direct | None:
+        from botocore.awsrequest import AWSRequest
+
+        try:
+            request = AWSRequest(
+                method="GET", url=url, headers=dict(pattern.headers), stream_output=body_upto is not None
+            )
+            if pattern.auth is not None:
+                pattern.auth().add_auth(request)
+            answer = self._http().send(request.prepare())
+            body = answer.content if body_upto is None else _body(answer, body_upto)
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+        except Exception:  # noqa: BLE001 - botocore is asked then, and what it says is the answer
+            return None
+        return Direct(answer.status_code, headers, body, pattern.region)
+
+    def _http(self) -> Any:
+        from botocore.httpsession import URLLib3Session
+        from botocore.utils import get_environ_proxies
+
+        with self._lock:
+            if self._session is None:
+                config = self._config
+                session: Any = URLLib3Session  # its stubs know neither files of certificates nor two timeouts
+                self._session = session(
+                    verify=self._verify,
+                    proxies=get_environ_proxies(self._endpoint) if config.proxies is None else config.proxies,
+                    proxies_config=config.proxies_config,
+                    client_cert=config.client_cert,
+                    timeout=(config.connect_timeout, config.read_timeout),
+                    max_pool_connections=config.max_pool_connections,
+                )
+            return self._session
+
+
+def says_no_such_key(body: bytes) -> bool:
+    """Whether a body is S3's error document with exactly this code, plain enough to be read by an expression."""
+    document = _ERROR.fullmatch(body)
+    return (
+        document is not None
+        and document[1].count(b"<Code>NoSuchKey</Code>") == 1
+        and document[1].count(b"<Code>") == 1
+        and b"<Region>" not in document[1]
+    )
+
+
+def _is_plain_path(key: str) -> bool:
+    """Without what a URL's path may be rewritten for on its way."""
+    around = f"/{key}/"
+    return not any(odd in around for odd in ("//", "/./", "/../")) or (
+        key.endswith("/") and _is_plain_path(key[:-1])
+    )
+
+
+def _body(answer: Any, upto: int) -> bytes:
+    """The body, if it is a small one; of a server that ignores Range the connection is given up instead."""
+    length = answer.headers.get("Content-Length", "")
+    if answer.status_code in (200, 206) and length != "1":
+        answer.raw.close()
+        return b""
+    body = bytes(answer.raw.read(upto))
+    if len(body) == upto:
+        answer.raw.close()
+    else:
+        answer.raw.release_conn()
+    return body
+
+
+def _texts(headers: Any) -> dict[str, str]:
+    return {
+        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in headers.items()
+    }
