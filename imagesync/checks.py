@@ -1,12 +1,13 @@
-"""System checks. Static: none of them ever touches the network (that is the doctor's job)."""
+"""System checks. None of them ever touches the network (that is the doctor's job), and one a database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections, router
 
 from imagesync import conf
 from imagesync.core.diagnosis import Diagnosis
@@ -19,6 +20,10 @@ from imagesync.core.site_advice import (
     signature_v2_configured,
 )
 from imagesync.doctor.site import certain_redelivery, cleaned_up_and_overwritten, configured_storages
+from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
+from imagesync.records import presorted
+from imagesync.records.stream import base_rows
+from imagesync.records.targets import Target, file_targets
 from imagesync.storage.names import location_prefix
 
 TAG = "imagesync"
@@ -83,6 +88,34 @@ def check_cleanup(**kwargs: Any) -> list[CheckMessage]:
     if not labels:
         return []
     return [_warning("imagesync.W006", cleanup_installed(labels, overwrites=True))]
+
+
+@register(TAG, Tags.database)
+def check_byte_order(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W007: the database cannot give a large field's names in byte order without sorting them.
+
+    Asked of the databases that ``migrate`` and ``check --database`` name. A model made from ``AbstractImage`` is told of
+    before it is large.
+    """
+    return [
+        Warning(
+            f"{target.label} has no index in byte order. Above {presorted.SORTED_BY_THE_DATABASE:,} rows each audit reads the whole "
+            "table and sorts its names on disk.",
+            hint=f"Run {byte_order_index_sql(target.model, target.field)}; or put AddByteOrderIndex of "
+            "imagesync.models.indexes into a migration with atomic = False.",
+            id="imagesync.W007",
+        )
+        for target in file_targets()
+        if router.db_for_write(target.model) in (databases or ()) and _wants_index(target)
+    ]
+
+
+def _wants_index(target: Target) -> bool:
+    tables = connections[router.db_for_write(target.model)].introspection.table_names()
+    if target.model._meta.db_table not in tables or has_byte_order_index(target.model, target.field):
+        return False
+    few = presorted.SORTED_BY_THE_DATABASE
+    return target.remembers or base_rows(target.model)[few : few + 1].exists()
 
 
 def _rewritten(storage: StorageSettings) -> Diagnosis | None:

@@ -10,13 +10,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from imagesync.audit.identity import log_adoption
+from imagesync.conf import app_settings
+from imagesync.core.cost import expectation
 from imagesync.core.strategy import choose_strategy
+from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NothingMatches
 from imagesync.models import Audit, AuditRange
 from imagesync.models.leases import LEASE, new_owner
 from imagesync.records import Scope, Source
+from imagesync.records.sampling import draw_sample
 from imagesync.records.splitting import estimated_records, split_keys
-from imagesync.records.stream import draw_sample
 
 LEAST_RECORDS, MOST_RECORDS = 5_000, 20_000
 """Of a range. A range costs a page more than its objects, and a few writes."""
@@ -45,6 +48,7 @@ def open_audit(
     _retire_dead(identity.fingerprint, scope)
     if scope.sample:
         scope = draw_sample(source, scope)
+    records = estimated_records(source, scope)
     try:
         with transaction.atomic():
             audit = Audit.objects.create(
@@ -53,14 +57,14 @@ def open_audit(
                 scope_key=scope.hash,
                 full_scope=scope.is_full,
                 strategy=chosen.name,
-                strategy_reason=chosen.reason,
+                strategy_reason=f"{chosen.reason}; {_expectation(chosen.name, source, scope, records)}",
                 marks=marks,
                 started_by=started_by,
                 user=user,
                 lease_owner=new_owner(),
                 lease_until=timezone.now() + LEASE,
             )
-            AuditRange.objects.bulk_create(_ranges(audit, source, scope))
+            AuditRange.objects.bulk_create(_ranges(audit, source, scope, records))
     except IntegrityError as error:
         running = _running(identity.fingerprint, scope)
         if running is None:
@@ -99,10 +103,19 @@ def interrupted_audit(source: Source, scope: Scope) -> Audit | None:
     return newest
 
 
-def _ranges(audit: Audit, source: Source, scope: Scope) -> Iterator[AuditRange]:
+def _expectation(strategy: str, source: Source, scope: Scope, records: int) -> str:
+    """What it will cost, from what the last audit saw of the same scope's objects."""
+    same = Audit.objects.filter(fingerprint=source.store.identity.fingerprint, scope_key=scope.hash)
+    last = same.filter(saw_all_objects=True, unreferenced__isnull=False).order_by("-pk").first()
+    objects = None if last is None else last.counts.get(Verdict.PRESENT, 0) + last.unreferenced
+    return expectation(records, strategy, app_settings().prices, objects=objects)
+
+
+def _ranges(audit: Audit, source: Source, scope: Scope, records: int) -> Iterator[AuditRange]:
     """Ranges of about equal weight, side by side: small enough to be worked off in parallel and to resume within."""
-    records = 0 if scope.is_explicit else estimated_records(source, scope)
-    parts = min(records // LEAST_RECORDS, max(FEW_RANGES, records // MOST_RECORDS))
+    parts = (
+        1 if scope.is_explicit else min(records // LEAST_RECORDS, max(FEW_RANGES, records // MOST_RECORDS))
+    )
     edges = ["", *split_keys(source, scope, parts), None]
     for number, (first, end) in enumerate(pairwise(edges)):
         yield AuditRange(audit=audit, number=number, first_key=first or "", end_key=end)

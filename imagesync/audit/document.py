@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from imagesync.conf import app_settings
 from imagesync.core.estimate import estimate_missing
 from imagesync.models import Audit, Finding, Purge
 from imagesync.records.findings import findings_of
@@ -29,6 +30,7 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "strategy": audit.strategy,
         "strategy_reason": audit.strategy_reason,
         "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **audit.requests},
+        "cost": _cost(audit),
         "counts": audit.counts,
         "estimate": _estimate(audit),
         "unreferenced": audit.unreferenced,
@@ -37,6 +39,12 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "failed_reads": audit.failed_reads,
         "cleanup": [_purge_summary(purge) for purge in _purges_since_the_audit_before(audit)],
     }
+
+
+def _cost(audit: Audit) -> dict[str, Any]:
+    """What the audit's requests cost, by the prices that are set now."""
+    prices = app_settings().prices
+    return {"amount": round(prices.of(audit.requests), 6), "currency": prices.currency}
 
 
 def _estimate(audit: Audit) -> dict[str, Any] | None:

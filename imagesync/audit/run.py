@@ -4,7 +4,7 @@ record, is the store still fit, settle."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -28,6 +28,8 @@ from imagesync.core.verdicts import Reason, Verdict
 from imagesync.exceptions import NotInByteOrder
 from imagesync.models import Audit, AuditRange
 from imagesync.records import Chunk, Scope, Source, record_chunks
+from imagesync.records.keyset import as_stored
+from imagesync.records.presorted import PresortedRows, presorted_fields
 from imagesync.records.splitting import estimated_records
 from imagesync.storage.preflight import preflight
 
@@ -56,6 +58,7 @@ class _Running:
         self.judge = Judge(source, self.scope, now=timezone.now)
         self.counts: Counter[str] = Counter()
         self.requests_before = Counter(audit.requests)
+        self._presorted: Mapping[str, PresortedRows] = {}
         self.canaries = Reservoir(app_settings().canaries, seed=audit.pk, kept=audit.canaries)
 
     def run(self) -> None:
@@ -102,7 +105,10 @@ class _Running:
         total = estimated_records(self.source, self.scope)
         self.progress.begin(f"comparing {total:,} records with the store", total)
         self.counts = self._counts(believed=True)
-        with Requests(self.source.store, workers=self.source.workers, versioning=versioning) as requests:
+        with (
+            presorted_fields(self.source, self.scope, self._beat) as self._presorted,
+            Requests(self.source.store, workers=self.source.workers, versioning=versioning) as requests,
+        ):
             try:
                 self._walk(requests, StorePages(requests, self._prefix()))
             except NotInByteOrder as disorder:
@@ -135,6 +141,7 @@ class _Running:
             first_key=part.first_key,
             end_key=part.end_key,
             after=tuple(part.cursor) if part.cursor else None,
+            presorted=self._presorted,
         )
 
     def _write_down(self, part: AuditRange, batch: Batch) -> None:
@@ -142,7 +149,7 @@ class _Running:
             self.book.note(part, batch, timezone.now())
             if batch.upto is not None:
                 key, label, pk = batch.upto
-                part.cursor = [key, label, _plain(pk)]
+                part.cursor = [key, label, as_stored(pk)]
             part.counts = dict(Counter(part.counts) + batch.counts)
             part.unreferenced += batch.unnamed
             part.whole &= not batch.unseen
@@ -217,8 +224,3 @@ class _Running:
 
 def _all_counts(counts: Counter[str]) -> dict[str, int]:
     return {"records": counts["records"], **{verdict.value: counts[verdict.value] for verdict in Verdict}}
-
-
-def _plain(pk: object) -> object:
-    """A pk as JSON can hold it; the field's ``to_python`` understands it again."""
-    return pk if isinstance(pk, int | str) else str(pk)

@@ -37,21 +37,19 @@ def told(amount: float, currency: str) -> str:
 
 
 def expectation(records: int, strategy: str, prices: Prices, *, objects: int | None = None) -> str:
-    """One sentence before an audit starts: what it will cost, and why it goes about it that way.
+    """Before an audit starts: what it will cost, in one sentence.
 
     ``objects`` is how many the last audit saw that saw all of them; None when none did.
     """
-    one_by_one = told(prices.of({"HEAD": records}), prices.currency)
-    if strategy == "head":
-        return f"About {records:,} records, one HEAD each: {one_by_one}."
+    heads = f"one HEAD each: {told(prices.of({'HEAD': records}), prices.currency)}"
     if objects is None:
-        pages = f"one LIST per {PAGE:,} objects"
+        lists = f"{told(prices.of({'LIST': 1000}), prices.currency)} for every million objects"
     else:
-        number = objects // PAGE + 1
-        pages = f"about {number:,} LIST ({told(prices.of({'LIST': number}), prices.currency)}) as at the last audit"
+        lists = (
+            f"{told(prices.of({'LIST': objects // PAGE + 1}), prices.currency)} for about {objects:,} objects"
+        )
+    if strategy == "head":
+        return f"about {records:,} records, {heads}"
     if strategy == "list":
-        return f"About {records:,} records, {pages}; one HEAD each would cost {one_by_one}."
-    return (
-        f"About {records:,} records: {pages} where a page holds {prices.break_even:.0f} records or more, one HEAD each "
-        f"where not; never much above {one_by_one}, the price of all by HEAD."
-    )
+        return f"about {records:,} records, by listing: {lists}"
+    return f"about {records:,} records, by listing: {lists}; {heads}; little more than the cheaper of the two"

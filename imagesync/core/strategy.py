@@ -52,7 +52,8 @@ def choose_strategy(asked: str, *, names_single_records: bool) -> Strategy:
     if asked != "auto":
         return Strategy(name=asked, reason="asked for")
     return Strategy(
-        name="auto", reason="listed where records lie close together, asked for one by one where they do not"
+        name="auto",
+        reason="a page is listed where it holds enough records to be worth its price, the others are asked for one by one",
     )
 
 

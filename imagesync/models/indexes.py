@@ -8,9 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connections, router
+from django.db.backends.utils import truncate_name
 from django.db.migrations.operations.base import Operation
 
 _COLLATIONS = {"postgresql": '"C"', "sqlite": "BINARY"}
+
+# an index of another collation is of no use to a query of this one, even where both order alike
+_INDEXED_ON_POSTGRESQL = """
+    SELECT 1 FROM pg_index
+    JOIN pg_class ON pg_class.oid = indexrelid
+    JOIN pg_am ON pg_am.oid = relam AND amname = 'btree'
+    JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
+    JOIN pg_collation ON pg_collation.oid = indcollation[0] AND collname = 'C'
+    WHERE indrelid = to_regclass(%s) AND attname = %s AND indisvalid AND indpred IS NULL
+"""
+_INDEXED_ON_SQLITE = """
+    SELECT 1 FROM pragma_index_list(%s) AS one, pragma_index_xinfo(one.name) AS part
+    WHERE part.seqno = 0 AND part.name = %s AND part.coll = 'BINARY' AND NOT one.partial
+"""
 
 
 class AddByteOrderIndex(Operation):
@@ -64,10 +80,36 @@ class AddByteOrderIndex(Operation):
         columns = [column(name) for name in self.before]
         columns.append(f"{column(self.text_field)} COLLATE {_COLLATIONS[connection.vendor]}")
         columns += [column(name) for name in self.then]
-        # a lock on a table of millions would stop the site; it is not to be had inside of a transaction
-        concurrently = (
-            "CONCURRENTLY " if connection.vendor == "postgresql" and not connection.in_atomic_block else ""
-        )
         where = f" WHERE {self.where}" if self.where else ""
-        table = quote(model._meta.db_table)
-        return f"CREATE INDEX {concurrently}IF NOT EXISTS {quote(self.name)} ON {table} ({', '.join(columns)}){where}"
+        return _create_index(connection, self.name, model._meta.db_table, columns) + where
+
+
+def byte_order_index_sql(model: Any, field: Any) -> str:
+    """The statement that would index a text field of somebody's model by its bytes, then by the primary key."""
+    connection = connections[router.db_for_write(model)]
+    table, column = field.model._meta.db_table, field.column
+    name = truncate_name(f"{table}_{column}_key_order", connection.ops.max_name_length())
+    quote = connection.ops.quote_name
+    in_order = f"{quote(column)} COLLATE {_COLLATIONS[connection.vendor]}"
+    return _create_index(connection, name, table, [in_order, quote(field.model._meta.pk.column)])
+
+
+def has_byte_order_index(model: Any, field: Any) -> bool:
+    """Whether the database can give a text field's rows in byte order without sorting them."""
+    connection = connections[router.db_for_read(model)]
+    table = field.model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(_INDEXED_ON_POSTGRESQL, [connection.ops.quote_name(table), field.column])
+        else:
+            cursor.execute(_INDEXED_ON_SQLITE, [table, field.column])
+        return cursor.fetchone() is not None
+
+
+def _create_index(connection: Any, name: str, table: str, columns: list[str]) -> str:
+    quote = connection.ops.quote_name
+    # a lock on a table of millions would stop the site; it is not to be had inside of a transaction
+    concurrently = (
+        "CONCURRENTLY " if connection.vendor == "postgresql" and not connection.in_atomic_block else ""
+    )
+    return f"CREATE INDEX {concurrently}IF NOT EXISTS {quote(name)} ON {quote(table)} ({', '.join(columns)})"

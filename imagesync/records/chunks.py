@@ -10,12 +10,15 @@ is renamed meanwhile to a later key is met twice, one renamed to an earlier key 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from imagesync.core.verdicts import Expected, Verdict
 from imagesync.records.keyset import Cursor, Row, rows_in_key_order
+from imagesync.records.presorted import PresortedRows
 from imagesync.records.scope import Scope
 from imagesync.records.stream import Record, explicit_records, unreadable_records
 from imagesync.records.targets import Source, Target
@@ -108,10 +111,12 @@ def record_chunks(
     end_key: str | None = None,
     after: Cursor | None = None,
     size: int = CHUNK,
+    presorted: Mapping[str, PresortedRows] = MappingProxyType({}),
 ) -> Iterator[Chunk]:
     """The records of a scope with keys from ``first_key`` to before ``end_key``, in the order (key, field, pk).
 
-    They begin just behind ``after`` when that is given. Memory stays flat: ``size`` rows per field.
+    They begin just behind ``after`` when that is given. Memory stays flat: ``size`` rows per field. The rows of the
+    fields in ``presorted`` (by label) come from there instead of from the database.
     """
     store = source.store
     if scope.is_explicit:
@@ -125,10 +130,11 @@ def record_chunks(
         return
     streams = []
     for target in sorted(source.targets, key=lambda target: target.label):
-        batches = rows_in_key_order(
-            target, store, scope, first_key=first_key, end_key=end_key, after=after, size=size
-        )
-        streams.append(_Stream(_columns(target, rows) for rows in batches))
+        in_key_order: Callable[..., Iterator[list[Row]]] = partial(rows_in_key_order, target, store, scope)
+        if target.label in presorted:
+            in_key_order = presorted[target.label].in_key_order
+        batches = in_key_order(first_key=first_key, end_key=end_key, after=after, size=size)
+        streams.append(_Stream(map(partial(_columns, target), batches)))
         unreadable = [
             record
             for record in sorted(unreadable_records(target, store, scope), key=lambda record: record.key)

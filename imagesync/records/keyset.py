@@ -52,6 +52,21 @@ def rows_in_key_order(
         batch = _batch(rows.filter(byte_name__gt=name), size) if whole else _behind(rows, name, pk, size)
 
 
+def rows_by_pk(target: Target, store: Store, scope: Scope, *, size: int) -> Iterator[list[Row]]:
+    """The same rows in the order of their primary keys, which every table has an index for."""
+    rows = readable(rows_in_scope(target, store, scope), target.field.attname)
+    rows = _columns(rows, target, store.identity.fingerprint).order_by("pk")
+    batch = _fetched(rows[:size])
+    while batch:
+        yield batch
+        batch = _fetched(rows.filter(pk__gt=batch[-1][0])[:size]) if len(batch) == size else []
+
+
+def as_stored(pk: object) -> object:
+    """A pk as JSON and a spool can hold it; the field's ``to_python`` understands it again."""
+    return pk if isinstance(pk, int | str) else str(pk)
+
+
 def _names_that_are_whole(batch: list[Row]) -> int:
     """How many rows of a full batch come before those of its last name, of which there may be more."""
     last = batch[-1][1]
@@ -102,8 +117,11 @@ def _behind(rows: QuerySet[Any, Row], name: str, pk: Any, size: int) -> list[Row
 
 
 def _batch(rows: QuerySet[Any, Row], size: int) -> list[Row]:
-    batch = rows.order_by("byte_name", "pk")[:size]
-    return _as_the_driver_gives_them(batch) if _need_no_conversion(rows.model) else list(batch)
+    return _fetched(rows.order_by("byte_name", "pk")[:size])
+
+
+def _fetched(batch: QuerySet[Any, Row]) -> list[Row]:
+    return _as_the_driver_gives_them(batch) if _need_no_conversion(batch.model) else list(batch)
 
 
 def _need_no_conversion(model: type[Model]) -> bool:

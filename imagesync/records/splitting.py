@@ -23,9 +23,11 @@ COUNTED_UPTO = 200_000
 
 def estimated_records(source: Source, scope: Scope) -> int:
     """About how many records a scope has: counted, or for large whole tables of PostgreSQL as it last knew."""
+    if scope.sample:
+        return len(scope.ids)
     if scope.prefix or scope.is_explicit:
         return count_records(source, scope)
-    return sum(_estimated(target, source, scope) for target in source.targets)
+    return sum(estimated_rows(target, source, scope) for target in source.targets)
 
 
 def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
@@ -40,7 +42,7 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
     for target in source.targets:
         names = sorted(_sampled_names(target, source, scope, parts * DRAWS_PER_PART))
         if names:
-            weight = _estimated(target, source, scope) / len(names)
+            weight = estimated_rows(target, source, scope) / len(names)
             weighted += [(source.store.identity.prefix + name, weight) for name in names]
     weighted.sort()
     if not weighted:
@@ -54,7 +56,8 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
     return cuts[: parts - 1]
 
 
-def _estimated(target: Target, source: Source, scope: Scope) -> int:
+def estimated_rows(target: Target, source: Source, scope: Scope) -> int:
+    """About how many rows of a field a scope has."""
     rows = rows_in_scope(target, source.store, scope)
     if not scope.prefix and connections[rows.db].vendor == "postgresql":
         with connections[rows.db].cursor() as cursor:

@@ -7,9 +7,8 @@ collation: a language's order would make keys look absent that are not.
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -72,21 +71,6 @@ def count_records(source: Source, scope: Scope) -> int:
     if scope.is_explicit:
         return sum(sum(1 for _ in explicit_records(target, source.store, scope)) for target in source.targets)
     return sum(rows_in_scope(target, source.store, scope).count() for target in source.targets)
-
-
-def draw_sample(source: Source, scope: Scope) -> Scope:
-    """``scope`` with ``scope.sample`` of its records as ``ids``, drawn uniformly from all its fields together."""
-    whole = replace(scope, sample=0)
-    totals = [rows_in_scope(target, source.store, whole).count() for target in source.targets]
-    picks = random.SystemRandom().sample(range(sum(totals)), min(scope.sample, sum(totals)))
-    drawn: list[tuple[str, str]] = []
-    start = 0
-    for target, total in zip(source.targets, totals, strict=True):
-        share = sum(start <= pick < start + total for pick in picks)
-        start += total
-        rows = rows_in_scope(target, source.store, whole).order_by("?").values_list("pk", flat=True)[:share]
-        drawn += [(target.model._meta.label, str(pk)) for pk in rows]
-    return replace(scope, ids=tuple(sorted(drawn)), population=sum(totals))
 
 
 def byte_ordered(expression: Any, using: str) -> Collate:

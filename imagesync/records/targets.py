@@ -77,7 +77,7 @@ def find_sources(
     nothing is left, and ImproperlyConfigured when ``IMAGESYNC["FIELDS"]`` names what does not exist.
     """
     settings = app_settings()
-    targets = list(_targets(settings))
+    targets = file_targets()
     _refuse_unknown(settings.fields, targets)
     labels = {target.label for target in targets}
     for label in fields:
@@ -106,6 +106,11 @@ def find_sources(
         Source(store=by_fingerprint[key], targets=tuple(found), workers=options.workers)
         for key, found in grouped.items()
     ]
+
+
+def file_targets() -> list[Target]:
+    """Every file field of this project that is on S3. Raises ImproperlyConfigured."""
+    return list(_targets(app_settings()))
 
 
 def store_options(settings: AppSettings, workers: int | None = None) -> ClientOptions:

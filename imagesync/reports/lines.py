@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from imagesync.core.cost import told
 from imagesync.reports.escaping import printable
 
 Document = Mapping[str, Any]
@@ -33,7 +34,12 @@ def where_line(store: Document) -> str:
 
 def requests_line(document: Document) -> str:
     made = ", ".join(f"{number:,} {kind}" for kind, number in sorted(document["requests"].items()) if number)
-    return f"requests: {made or 'none'}"
+    return f"requests: {made or 'none'}{_cost(document.get('cost'))}"
+
+
+def _cost(cost: Document | None) -> str:
+    """In brackets; nothing where requests are free."""
+    return f" ({told(cost['amount'], cost['currency'])})" if cost and cost["amount"] else ""
 
 
 def estimate_lines(estimate: Document | None) -> Iterator[str]:

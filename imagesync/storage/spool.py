@@ -56,7 +56,11 @@ class SortedSpool:
         )
         return [(row[0].decode(), *row[1:]) for row in found]
 
-    def ordered(self) -> Iterator[tuple[Any, ...]]:
-        """All rows by key, those of one key in the order in which they were added."""
-        for row in self._database.execute("SELECT * FROM spool ORDER BY key, rowid"):
+    def ordered(self, first: str = "", end: str | None = None) -> Iterator[tuple[Any, ...]]:
+        """Rows with keys from ``first`` to before ``end``; those of one key in the order in which they were added."""
+        where, bounds = "key >= ?", [first.encode()]
+        if end is not None:
+            where, bounds = "key >= ? AND key < ?", [first.encode(), end.encode()]
+        query = f"SELECT * FROM spool WHERE {where} ORDER BY key, rowid"  # noqa: S608 - one of two texts
+        for row in self._database.execute(query, bounds):
             yield (row[0].decode(), *row[1:])

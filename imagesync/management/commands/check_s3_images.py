@@ -120,13 +120,15 @@ class Command(ImageSyncCommand):
             self.say(
                 f"Audit {earlier.pk} of the same records was interrupted; --resume {earlier.pk} would go on with it."
             )
-        return open_audit(
+        audit = open_audit(
             source,
             scope,
             strategy=options["strategy"],
             marks=not options["no_mark"],
             started_by=by_command(),
         )
+        self.say(f"strategy {audit.strategy}: {audit.strategy_reason}")
+        return audit
 
     def _asked(self, options: dict[str, Any]) -> tuple[list[Source], Scope]:
         scope = parse_scope(
