@@ -105,7 +105,7 @@ def check_byte_order(databases: Sequence[str] | None = None, **kwargs: Any) -> l
             "imagesync.models.indexes into a migration with atomic = False.",
             id="imagesync.W007",
         )
-        for target in file_targets()
+        for target in (file_targets() if databases else ())  # which imports boto3
         if router.db_for_write(target.model) in (databases or ()) and _wants_index(target)
     ]
 
