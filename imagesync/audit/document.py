@@ -33,6 +33,7 @@ def audit_document(audit: Audit) -> dict[str, Any]:
         "cost": _cost(audit),
         "counts": audit.counts,
         "estimate": _estimate(audit),
+        "saw_all_objects": audit.saw_all_objects,
         "unreferenced": audit.unreferenced,
         "versioning": audit.versioning,
         "marks": audit.marks,

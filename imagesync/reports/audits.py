@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from imagesync.reports.escaping import cell, markdown, plain_markdown, printable
 from imagesync.reports.failed_reads import failed_read_lines
-from imagesync.reports.lines import estimate_lines, evidence_line, requests_line, where_line
+from imagesync.reports.lines import estimate_lines, evidence_line, object_lines, requests_line, where_line
 
 Document = Mapping[str, Any]
 Rows = Iterable[Document]
@@ -109,6 +109,7 @@ def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterat
         if counts.get(verdict):
             share = 100 * counts[verdict] / counts["records"]
             yield f"  {verdict:<12}{counts[verdict]:>10,}  {share:6.2f} %  {promise}"
+    yield from (f"  {line}" for line in object_lines(document))
     yield from (f"  {line}" for line in estimate_lines(document.get("estimate")))
     yield from (f"  {line}" for line in failed_read_lines(document.get("failed_reads")))
     shown, rest = _first(findings, limit)
@@ -147,7 +148,7 @@ def _markdown_lines(document: Document, findings: Rows) -> Iterator[str]:
             yield f"| {verdict} | {counts[verdict]:,} | {promise} |"
     yield f"| all | {counts.get('records', 0):,} | |"
     yield ""
-    for line in estimate_lines(document.get("estimate")):
+    for line in [*object_lines(document), *estimate_lines(document.get("estimate"))]:
         yield f"- {plain_markdown(line)}"
     for line in failed_read_lines(document.get("failed_reads")):
         yield f"- {plain_markdown(line.strip())}"

@@ -42,6 +42,14 @@ def _cost(cost: Document | None) -> str:
     return f" ({told(cost['amount'], cost['currency'])})" if cost and cost["amount"] else ""
 
 
+def object_lines(document: Document) -> Iterator[str]:
+    """What the store holds beside the records, in one line; nothing where only single records were looked at."""
+    if document.get("unreferenced"):
+        yield f"{document['unreferenced']:,} objects have no record"
+    elif document["complete"] and document["strategy"] == "auto" and not document["saw_all_objects"]:
+        yield "not every object was looked at, so those without a record were not counted"
+
+
 def estimate_lines(estimate: Document | None) -> Iterator[str]:
     """What a sample says about all records, in one line."""
     if estimate is None:
