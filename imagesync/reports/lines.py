@@ -43,10 +43,10 @@ def _cost(cost: Document | None) -> str:
 
 
 def object_lines(document: Document) -> Iterator[str]:
-    """What the store holds beside the records, in one line; nothing where only single records were looked at."""
+    """What the store holds beside the records, in one line; nothing where objects were asked for one by one."""
     if document.get("unreferenced"):
         yield f"{document['unreferenced']:,} objects have no record"
-    elif document["complete"] and document["strategy"] == "auto" and not document["saw_all_objects"]:
+    elif document.get("saw_all_objects") is False and document["strategy"] != "head":
         yield "not every object was looked at, so those without a record were not counted"
 
 
