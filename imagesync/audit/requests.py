@@ -124,6 +124,6 @@ class Requests:
     def next_owner(self, *, timeout: float) -> Any:
         """The next owner whose answer is here; None when none came within ``timeout`` seconds."""
         try:
-            return self._here.get(timeout=timeout)
+            return self._here.get(block=timeout > 0, timeout=timeout)
         except Empty:
             return None

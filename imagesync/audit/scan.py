@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -309,19 +309,22 @@ def _within(indices: Sequence[int], begin: int, end: int) -> Sequence[int]:
 def walk(
     scans: Iterator[RangeScan], requests: Requests, *, side_by_side: int, heartbeat: Callable[[], None]
 ) -> Iterator[tuple[RangeScan, Batch]]:
-    """Drive scans, ``side_by_side`` at a time, from this one thread.
+    """Drive scans, up to ``side_by_side`` at a time, from this one thread.
 
-    ``heartbeat`` is called every few seconds while nothing is answered. Raises what a scan raises.
+    Another one is begun when there is nothing to do for those under way but to wait, so a store that answers fast has few
+    of them, each with its pages and rows in memory. ``heartbeat`` is called every few seconds while nothing is answered.
+    Raises what a scan raises.
     """
     under_way = 0
-    ready: deque[tuple[RangeScan, Iterator[Answer[Any] | Batch]]] = deque()
     while True:
-        while under_way < side_by_side and (scan := next(scans, None)) is not None:
-            ready.append((scan, scan.steps()))
+        running = requests.next_owner(timeout=0.0)
+        if running is None and under_way < side_by_side and (scan := next(scans, None)) is not None:
+            running = scan, scan.steps()
             under_way += 1
-        if not under_way:
-            return
-        running = ready.popleft() if ready else requests.next_owner(timeout=HEARTBEAT_SECONDS)
+        if running is None:
+            if not under_way:
+                return
+            running = requests.next_owner(timeout=HEARTBEAT_SECONDS)
         if running is None:
             heartbeat()
             continue

@@ -197,9 +197,9 @@ def _merged(pieces: list[Columns]) -> Columns:
 
 def _columns(target: Target, rows: list[Row]) -> Columns:
     number = len(rows)
-    remembered = [[row[place] for row in rows] for place in range(2, len(rows[0]))] or [[None] * number] * 4
-    names, pks = [row[1] for row in rows], [row[0] for row in rows]
-    return Columns(names, pks, *remembered, [target] * number, [True] * number)  # type: ignore[call-arg]
+    pks, names, *remembered = zip(*rows, strict=True)
+    verdicts, stores, sizes, etags = remembered or [(None,) * number] * 4
+    return Columns(names, pks, verdicts, stores, sizes, etags, [target] * number, [True] * number)
 
 
 def _columns_of(records: Sequence[Record], store: Store) -> Columns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -40,6 +40,7 @@ def rows_in_key_order(
     if end_key is not None:
         rows = rows.filter(byte_name__lt=end_key[begin:])
     batch = _after_cursor(rows, target, after, first_key[begin:], begin, size)
+    following = _Following(rows, size)
     while batch:
         was_full = len(batch) == size
         whole = _names_that_are_whole(batch) if was_full else len(batch)
@@ -49,7 +50,7 @@ def rows_in_key_order(
         if not was_full:
             return
         # a name that fills a batch, or more, goes on by its pks
-        batch = _batch(rows.filter(byte_name__gt=name), size) if whole else _behind(rows, name, pk, size)
+        batch = following.batch(name) if whole else _behind(rows, name, pk, size)
 
 
 def rows_by_pk(target: Target, store: Store, scope: Scope, *, size: int) -> Iterator[list[Row]]:
@@ -120,6 +121,31 @@ def _batch(rows: QuerySet[Any, Row], size: int) -> list[Row]:
     return _fetched(rows.order_by("byte_name", "pk")[:size])
 
 
+class _Following:
+    """Asks for the batch behind a name, again and again: Django's part of it is done once."""
+
+    def __init__(self, rows: QuerySet[Any, Row], size: int) -> None:
+        self._rows = rows
+        self._size = size
+        self._statement: tuple[str, list[Any]] | None = None
+
+    def batch(self, name: str) -> list[Row]:
+        if not _need_no_conversion(self._rows.model):
+            return _batch(self._rows.filter(byte_name__gt=name), self._size)
+        if self._statement is None:
+            self._statement = self._compiled()
+        sql, parameters = self._statement
+        return _run(self._rows.db, sql, [name if one is _NO_NAME else one for one in parameters])
+
+    def _compiled(self) -> tuple[str, list[Any]]:
+        rows = self._rows.filter(byte_name__gt=_NO_NAME).order_by("byte_name", "pk")[: self._size]
+        sql, parameters = rows.query.get_compiler(connection=connections[rows.db]).as_sql()
+        return sql, [_NO_NAME if one == _NO_NAME else one for one in parameters]
+
+
+_NO_NAME = "\0"  # no database holds it in a text, so it marks the place of a name
+
+
 def _fetched(batch: QuerySet[Any, Row]) -> list[Row]:
     return _as_the_driver_gives_them(batch) if _need_no_conversion(batch.model) else list(batch)
 
@@ -132,11 +158,14 @@ def _need_no_conversion(model: type[Model]) -> bool:
 
 
 def _as_the_driver_gives_them(batch: QuerySet[Any, Row]) -> list[Row]:
-    connection = connections[batch.db]
     try:
-        sql, parameters = batch.query.get_compiler(connection=connection).as_sql()
+        sql, parameters = batch.query.get_compiler(connection=connections[batch.db]).as_sql()
     except EmptyResultSet:
         return []
-    with connection.cursor() as cursor:
+    return _run(batch.db, sql, parameters)
+
+
+def _run(using: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
+    with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())
