@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
 from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -78,7 +77,6 @@ class Requests:
         self._store = store
         self._versioning = versioning
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="imagesync-ask")
-        self._here: SimpleQueue[Any] = SimpleQueue()
 
     @staticmethod
     def known(page: ListedPage) -> Answer[ListedPage]:
@@ -116,14 +114,3 @@ class Requests:
             for record in records
         ]
         return Answer(futures, _all)
-
-    def tell(self, owner: Any, answer: Answer[Any]) -> None:
-        """``owner`` is returned by ``next_owner`` when ``answer`` is here."""
-        answer.when_here(lambda: self._here.put(owner))
-
-    def next_owner(self, *, timeout: float) -> Any:
-        """The next owner whose answer is here; None when none came within ``timeout`` seconds."""
-        try:
-            return self._here.get(block=timeout > 0, timeout=timeout)
-        except Empty:
-            return None

@@ -130,7 +130,7 @@ class _Running:
             )
             for part in self._ranges().exclude(state=AuditRange.State.DONE)
         )
-        for scan, batch in walk(scans, requests, side_by_side=self.source.workers, heartbeat=self._beat):
+        for scan, batch in walk(scans, side_by_side=self.source.workers, heartbeat=self._beat):
             self._write_down(scan.part, batch)
             self.progress.advance(self.counts["records"], missing=self.counts["missing"])
 

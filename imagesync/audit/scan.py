@@ -11,7 +11,9 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 from imagesync.audit.canaries import canary
@@ -307,7 +309,7 @@ def _within(indices: Sequence[int], begin: int, end: int) -> Sequence[int]:
 
 
 def walk(
-    scans: Iterator[RangeScan], requests: Requests, *, side_by_side: int, heartbeat: Callable[[], None]
+    scans: Iterator[RangeScan], *, side_by_side: int, heartbeat: Callable[[], None]
 ) -> Iterator[tuple[RangeScan, Batch]]:
     """Drive scans, up to ``side_by_side`` at a time, from this one thread.
 
@@ -316,15 +318,17 @@ def walk(
     Raises what a scan raises.
     """
     under_way = 0
+    # of this walk alone: what a walk that was broken off still waits for must not be taken for one of ours
+    answered: SimpleQueue[_Running] = SimpleQueue()
     while True:
-        running = requests.next_owner(timeout=0.0)
+        running = _next(answered, seconds=0)
         if running is None and under_way < side_by_side and (scan := next(scans, None)) is not None:
             running = scan, scan.steps()
             under_way += 1
         if running is None:
             if not under_way:
                 return
-            running = requests.next_owner(timeout=HEARTBEAT_SECONDS)
+            running = _next(answered, seconds=HEARTBEAT_SECONDS)
         if running is None:
             heartbeat()
             continue
@@ -333,7 +337,17 @@ def walk(
             if isinstance(step, Batch):
                 yield scan, step
             elif not step.is_here:
-                requests.tell(running, step)
+                step.when_here(partial(answered.put, running))
                 break
         else:
             under_way -= 1
+
+
+_Running = tuple[RangeScan, Iterator[Answer[Any] | Batch]]
+
+
+def _next(answered: SimpleQueue[_Running], *, seconds: float) -> _Running | None:
+    try:
+        return answered.get(block=seconds > 0, timeout=seconds)
+    except Empty:
+        return None
