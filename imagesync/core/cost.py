@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -33,7 +34,10 @@ class Prices:
 
 def told(amount: float, currency: str) -> str:
     """An amount of money for people: to the hundredth, or to its first two digits when it is less."""
-    return f"{amount:,.2f} {currency}" if amount >= 1 or not amount else f"{amount:.2g} {currency}"
+    if amount >= 1 or not amount:
+        return f"{amount:,.2f} {currency}"
+    places = 1 - math.floor(math.log10(amount))
+    return f"{amount:.{places}f}".rstrip("0").rstrip(".") + f" {currency}"
 
 
 def expectation(records: int, strategy: str, prices: Prices, *, objects: int | None = None) -> str:
