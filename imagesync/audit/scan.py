@@ -46,7 +46,7 @@ class Batch:
     upto: Cursor | None = None
     """The last record of this batch; None when there is none."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Records, records by verdict, and those that were asked for one by one (``probed``)."""
+    """Records, records by verdict, and those that no page was asked for (``probed``)."""
     judgements: list[Judgement] = field(default_factory=list)
     """Those that need attention, and those that are present and not marked so yet."""
     unnamed: int = 0
@@ -160,7 +160,10 @@ class RangeScan:
         self._empty_pages = 0 if page.keys else self._empty_pages + 1
         if self._empty_pages > MAX_EMPTY_PAGES:
             raise ListingBroken(f"The listing gave {self._empty_pages} pages without a key and does not end.")
-        self._step = self._chooser.after_page(records=self._comparison.records_on_page, objects=objects)
+        comparison = self._comparison
+        self._step = self._chooser.after_page(
+            records=comparison.records_on_page, likely=comparison.likely_on_page, objects=objects
+        )
         if isinstance(self._step, PageOn):
             self._ahead = self._pages.ask(start_after="", token=page.next_token, after=self._listed_to)
 
@@ -250,8 +253,8 @@ class RangeScan:
         records = [chunk.record(index) for index in passed if index not in nameless]
         yield from self._ask_for(records, look)
         self._reached(chunk, passed.start, passed.stop)
-        self._batch.counts["probed"] += len(records)
-        self._step = self._chooser.after_probes()
+        self._batch.counts["probed"] += len(passed)
+        self._step = self._chooser.after_probes(len(passed))
 
     def _ask_for(self, records: list[Record], how: Asking) -> Iterator[Answer[Any]]:
         answer = self._requests.looks(records, how)

@@ -67,20 +67,26 @@ class Comparison:
         return self._listed_to is None or (key is not None and key <= self._listed_to)
 
     @property
-    def records_on_page(self) -> float:
-        """How many records the page at hand holds, as far as the records at hand tell it.
+    def records_on_page(self) -> int:
+        """How many of the records at hand the page at hand holds."""
+        return self._end_on_page - self._at
 
-        Where they end before the page does, what lies behind is taken to be like what lies before.
+    @property
+    def likely_on_page(self) -> float:
+        """How many records the page at hand holds, also where those at hand end before it does: what lies behind is
+        taken to be like what lies before.
         """
-        end = (
-            len(self._keys)
-            if self._listed_to is None
-            else bisect_right(self._keys, self._listed_to, self._at)
-        )
+        end = self._end_on_page
         number = end - self._at
         if not number or end < len(self._keys):
             return number
         return number * len(self._objects) / max(bisect_right(self._objects, self._keys[-1]), 1)
+
+    @property
+    def _end_on_page(self) -> int:
+        if self._listed_to is None:
+            return len(self._keys)
+        return bisect_right(self._keys, self._listed_to, self._at)
 
     @property
     def listing_ended(self) -> bool:
@@ -118,7 +124,7 @@ class Comparison:
     def stretch(self) -> Stretch:
         """Compare as far as both sides are known: to the last record at hand, or to the end of the page."""
         begin, keys, objects = self._at, self._keys, self._objects
-        end = len(keys) if self._listed_to is None else bisect_right(keys, self._listed_to, begin)
+        end = self._end_on_page
         # behind the last record at hand lie objects that the next records may name
         stop = bisect_right(objects, keys[-1], self._place) if keys and end == len(keys) else len(objects)
         here, there = keys[begin:end], objects[self._place : stop]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from imagesync.core.cost import PAGE
 from imagesync.exceptions import InvalidRequest
 
 STRATEGIES = ("auto", "head", "list")
 
 PROBES = 500
 """How many records are asked for at a time where nothing is to be decided."""
-FIRST_PROBES, MOST_PROBES = 50, 6400
+FIRST_PROBES, MOST_PROBES = 4, 512
+"""After the first page that was not worth its price, and at most, in prices of a page."""
+MOST_SAVED = 16
+"""In prices of a page: so many may be asked for in vain where close records give way to lonely ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,39 +71,53 @@ def strategy_taken(name: str, counts: Mapping[str, int]) -> str:
 
 
 class Chooser:
-    """Decides one range's next request, by what the one before has shown.
+    """Decides one range's next request, by what the ones before have shown.
 
     ``break_even`` is how many records a page must hold to be worth its price: that of a LIST request in GET
-    requests (core/cost.py). A page with fewer says that probing is cheaper hereabouts, so the next records are probed:
-    first a few, then, as long as the pages looked at between say the same, twice as many each time.
+    requests (core/cost.py). What pages hold beyond that is saved, those that hold less use it up; while some is left
+    pages are asked for, a void is leapt over. When nothing is left the next records are probed: ``FIRST_PROBES``
+    times ``break_even``, and twice as many after each further page in a row that was not worth its price.
 
-    Against the better of the two fixed strategies this costs the pages that were looked at in vain: one at the
-    beginning and one per doubling, under 30 % from about a hundred records on. Records that lie close together right
-    behind a lonely one are probed though a page would have held them: at most ``MOST_PROBES`` of them, and only after
-    as many lonely ones.
+    So each page that nothing saved has paid for stands among many probes: however records lie, this costs at most
+    30 % more than ``head``, from about ten times ``break_even`` records on. And where they lie close, lonely, evenly,
+    in clusters, skewed, or in long stretches of either, it costs at most 30 % more than ``list``, plus the first probes
+    once. Where runs of more than ``MOST_SAVED`` lonely records and of some hundred close ones keep taking turns it may
+    cost twice what ``list`` does: nothing tells what lies behind the next record but asking for a page.
     """
 
     def __init__(self, name: str, *, break_even: float) -> None:
-        self._name = name
+        self._lists = name == "list"
+        self._probes = name == "head" or (name == "auto" and break_even >= PAGE)
         self._break_even = break_even
-        self._probes = 0
+        self._saved = 0.0
+        self._in_vain = 0
+        """Pages since the last one that was worth its price."""
+        self._to_probe = 0
 
     def first(self) -> Step:
-        return Probe(PROBES) if self._name == "head" else PageOn()
+        return Probe(PROBES) if self._probes else PageOn()
 
-    def after_page(self, *, records: float, objects: int) -> Step:
-        """``records`` lie among the page's ``objects``; neither is a page's last one."""
-        if self._name == "list":
+    def after_page(self, *, records: int, likely: float, objects: int) -> Step:
+        """``records`` are known to lie among the page's ``objects``, about ``likely`` do. It is no listing's last."""
+        if self._lists or not objects:
             return PageOn()
-        if records >= self._break_even or not objects:
-            self._probes = 0
-            return PageOn()  # a leap would save less than the records' distance, a fraction of a page
-        if not records:
-            return Jump()  # nothing is known yet of where the records lie
-        lonely = records <= self._break_even / 4
-        self._probes = min(2 * self._probes, MOST_PROBES) or FIRST_PROBES * (4 if lonely else 1)
-        return Probe(self._probes)
+        is_worth_it = likely >= self._break_even
+        if not is_worth_it or records > self._break_even:  # what is only likely has saved nothing yet
+            saved = self._saved + records - self._break_even
+            self._saved = min(max(saved, 0), MOST_SAVED * self._break_even)
+        if is_worth_it:
+            self._in_vain = 0
+            return PageOn()
+        self._in_vain += 1
+        if self._saved:
+            return Jump()
+        prices = min(FIRST_PROBES * 2 ** (self._in_vain - 1), MOST_PROBES)
+        self._to_probe = math.ceil(prices * self._break_even)
+        return Probe(self._to_probe)
 
-    def after_probes(self) -> Step:
-        """A page now and then says whether probing still pays."""
-        return Probe(PROBES) if self._name == "head" else Jump()
+    def after_probes(self, number: int) -> Step:
+        """``number`` records were probed, as many as were at hand; a page now and then says whether that pays."""
+        if self._probes:
+            return Probe(PROBES)
+        self._to_probe -= number
+        return Probe(self._to_probe) if self._to_probe > 0 else Jump()
