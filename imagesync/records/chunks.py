@@ -226,7 +226,6 @@ def _filled(column: Sequence[Any]) -> list[int]:
 
 
 def _is_behind(record: Record, after: Cursor | None) -> bool:
-    return after is None or (record.key, record.target.label, record.pk) > (
-        *after[:2],
-        record.target.model._meta.pk.to_python(after[2]),
-    )
+    if after is None or (record.key, record.target.label) != after[:2]:
+        return after is None or (record.key, record.target.label) > after[:2]
+    return bool(record.pk > record.target.model._meta.pk.to_python(after[2]))
