@@ -7,12 +7,24 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import Case, CharField, F, FileField, IntegerField, Model, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    F,
+    FileField,
+    IntegerField,
+    Model,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.functions import NullIf
 
 from imagesync.core.verdicts import Verdict
 from imagesync.records.scope import Scope
-from imagesync.records.stream import rows_in_scope
+from imagesync.records.stream import byte_ordered, rows_in_scope
 from imagesync.records.targets import Target
 from imagesync.records.unreadable import readable
 from imagesync.storage.store import Store
@@ -35,6 +47,8 @@ def rows_in_key_order(
 ) -> Iterator[list[Row]]:
     """Batches of up to ``size`` rows of a field, in the order (name, pk), readable names only."""
     rows = readable(rows_in_scope(target, store, scope), target.field.attname)
+    if _pk_is_text(target.model):
+        rows = rows.annotate(byte_pk=byte_ordered(F("pk"), rows.db))
     rows = _columns(rows, target, store.identity.fingerprint)
     begin = len(store.identity.prefix)
     if end_key is not None:
@@ -111,14 +125,14 @@ def _behind(rows: QuerySet[Any, Row], name: str, pk: Any, size: int) -> list[Row
     Two queries, each of which the index answers from where it stands. "name > x OR (name = x AND pk > y)" would be
     read from the first row of that name on, every time.
     """
-    same = _batch(rows.filter(byte_name=name, pk__gt=pk), size)
+    same = _batch(rows.filter(byte_name=name, **{f"{_pk_order(rows.model)}__gt": pk}), size)
     if len(same) == size:
         return same
     return same + _batch(rows.filter(byte_name__gt=name), size - len(same))
 
 
 def _batch(rows: QuerySet[Any, Row], size: int) -> list[Row]:
-    return _fetched(rows.order_by("byte_name", "pk")[:size])
+    return _fetched(rows.order_by("byte_name", _pk_order(rows.model))[:size])
 
 
 class _Following:
@@ -138,7 +152,8 @@ class _Following:
         return _run(self._rows.db, sql, [name if one is _NO_NAME else one for one in parameters])
 
     def _compiled(self) -> tuple[str, list[Any]]:
-        rows = self._rows.filter(byte_name__gt=_NO_NAME).order_by("byte_name", "pk")[: self._size]
+        rows = self._rows.filter(byte_name__gt=_NO_NAME)
+        rows = rows.order_by("byte_name", _pk_order(rows.model))[: self._size]
         sql, parameters = rows.query.get_compiler(connection=connections[rows.db]).as_sql()
         return sql, [_NO_NAME if one == _NO_NAME else one for one in parameters]
 
@@ -148,6 +163,18 @@ _NO_NAME = "\0"  # no database holds it in a text, so it marks the place of a na
 
 def _fetched(batch: QuerySet[Any, Row]) -> list[Row]:
     return _as_the_driver_gives_them(batch) if _need_no_conversion(batch.model) else list(batch)
+
+
+def _pk_order(model: type[Model]) -> str:
+    """By bytes like everything else, also where a primary key is text: a cursor's place is compared in Python too."""
+    return "byte_pk" if _pk_is_text(model) else "pk"
+
+
+def _pk_is_text(model: type[Model]) -> bool:
+    pk: Any = model._meta.pk
+    while pk.remote_field is not None:
+        pk = pk.target_field
+    return isinstance(pk, CharField | TextField)
 
 
 def _need_no_conversion(model: type[Model]) -> bool:

@@ -203,6 +203,16 @@ class Document(models.Model):
         return str(self.id)
 
 
+class Sheet(models.Model):
+    """Its primary key is text, which a database orders by a language unless told otherwise."""
+
+    number = models.CharField(primary_key=True, max_length=32)
+    paper = models.FileField(upload_to="sheets/")
+
+    def __str__(self) -> str:
+        return self.number
+
+
 class TwoFiles(models.Model):
     file = models.FileField(upload_to="two/")
     thumbnail = models.FileField(upload_to="two/thumbnails/", blank=True)
