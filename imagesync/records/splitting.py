@@ -48,11 +48,12 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
     if not weighted:
         return []
     sums = list(accumulate(weight for _key, weight in weighted))
-    share = sums[-1] / parts
+    share = due = sums[-1] / parts
     cuts: list[str] = []
     for (key, _weight), upto in zip(weighted, sums, strict=True):
-        if upto > share * (len(cuts) + 1) and key > (cuts[-1] if cuts else weighted[0][0]):
+        if upto > due and key > (cuts[-1] if cuts else weighted[0][0]):
             cuts.append(key)
+            due = share * (upto // share + 1)  # one key may weigh more than several parts
     return cuts[: parts - 1]
 
 
@@ -93,6 +94,7 @@ def _by_random_pks(target: Target, rows: QuerySet[Any], number: int) -> Iterator
 def _evenly_spaced(rows: QuerySet[Any], number: int) -> list[str]:
     """Every n-th name, by one pass over them in order."""
     step = max(rows.count() // number, 1)
-    ranked = rows.annotate(rank=Window(RowNumber(), order_by=F("byte_name").asc()))
-    spaced = ranked.annotate(left=Mod(F("rank"), step)).filter(left=0)
+    # names that no model's field has
+    ranked = rows.annotate(imagesync_place=Window(RowNumber(), order_by=F("byte_name").asc()))
+    spaced = ranked.annotate(imagesync_rest=Mod(F("imagesync_place"), step)).filter(imagesync_rest=0)
     return list(spaced.values_list("byte_name", flat=True))
