@@ -24,21 +24,29 @@ _BEGIN, _END = b"<Contents>", b"</Contents>"
 _TEXT = rb"[ -%'-;=?-~]*"  # printable ASCII but for & < >: what XML neither treats nor refuses
 _FIRST_ENTRY = re.compile(rb"<Contents>((?:<([A-Za-z]+)>[^<>]*</\2>)+)</Contents>")
 _ELEMENT = re.compile(rb"<([A-Za-z]+)>")
+SPACE = rb"[ \t\r\n]*"  # what XML calls white space; \s is more
 DECLARATION = (
-    rb"(?:<\?xml version=[\"']1\.0[\"'](?: encoding=[\"'](?:UTF-8|utf-8)[\"'])?"
-    rb"(?: standalone=[\"'](?:yes|no)[\"'])? ?\?>\s*)?"
+    rb"(?:<\?xml version=(?:\"1\.0\"|'1\.0')(?: encoding=(?:\"(?:UTF-8|utf-8)\"|'(?:UTF-8|utf-8)'))?"
+    rb"(?: standalone=(?:\"(?:yes|no)\"|'(?:yes|no)'))? ?\?>" + SPACE + rb")?"
 )
 _FRAME = re.compile(
     DECLARATION
-    + rb"<ListBucketResult(?: xmlns=\"[ -%'-;=?-~]*\")?>((?:\s*<([A-Za-z]+)(?:/>|>"
+    + rb"<ListBucketResult(?: xmlns=\"[!#-%'-;=?-~]+\")?>((?:"
+    + SPACE
+    + rb"<([A-Za-z]+)(?:/>|>"
     + _TEXT
-    + rb"</\2>))+\s*)</ListBucketResult>\s*"
+    + rb"</\2>))+"
+    + SPACE
+    + rb")</ListBucketResult>"
+    + SPACE
 )
 _FRAME_ELEMENT = re.compile(rb"<([A-Za-z]+)(?:/>|>(" + _TEXT + rb")</)")
 _FRAME_KNOWN = {
     b"Name", b"Prefix", b"StartAfter", b"ContinuationToken", b"NextContinuationToken", b"KeyCount", b"MaxKeys",
     b"EncodingType", b"IsTruncated",
 }  # fmt: skip
+_CUT_OUT = b"<Contents/>"
+"""Stands in the frame where the entries were, so that they lie between its elements and not within one."""
 _SEPARATOR = b"<"  # no text of an entry has it
 
 
@@ -85,7 +93,7 @@ def plain_page(body: bytes) -> dict[str, Any] | None:
         entries, bare = b"", body
     else:
         end += len(_END)
-        entries, bare = body[begin:end], body[:begin] + body[end:]
+        entries, bare = body[begin:end], _CUT_OUT.join((body[:begin], body[end:]))
     frame = _FRAME.fullmatch(bare)
     if frame is None:
         return None
@@ -93,7 +101,7 @@ def plain_page(body: bytes) -> dict[str, Any] | None:
     told = {name: text.decode("ascii") for name, text in found}
     if (
         len(told) < len(found)
-        or set(told) - _FRAME_KNOWN
+        or set(told) - (_FRAME_KNOWN | {b"Contents"} if entries else _FRAME_KNOWN)
         or told.get(b"IsTruncated") not in ("true", "false")
     ):
         return None
@@ -126,8 +134,11 @@ def plain_entries(entries: bytes, *, url_encoded: bool) -> PlainEntries | None:
     names = tuple(_ELEMENT.findall(first[1]))
     if len(set(names)) < len(names) or not {b"Key", b"Size"} <= set(names):
         return None
-    # each match is one entry; as many of them as there are, with nothing between, leave no room for another one
+    # each match is one entry. As many of them as there are side by side, and no tag that is not theirs, leave no room
+    # for anything else
     number = entries.count(b"</Contents><Contents>") + 1
+    if entries.count(b"<") != number * 2 * (len(names) + 1):
+        return None
     column = _shape(names, (b"Key",), ordinary=True).findall(entries)
     ordinary = len(column) == number
     if not ordinary:
@@ -189,11 +200,14 @@ def _shape(names: tuple[bytes, ...], read: tuple[bytes, ...], *, ordinary: bool 
     return re.compile(_BEGIN + elements + _END)
 
 
+_DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+_LEAP_DAY = rb"[12][0-9](?:0[48]|[2468][048]|[13579][26])-02-29"  # of centuries botocore tells
 _TEXTS = {
-    b"Size": rb"[0-9]{1,18}",
+    b"Size": rb"(?:0|[1-9][0-9]{0,17})",
     b"ETag": rb"(?:&quot;|\")?[!#-%'-;=?-~]{0,128}(?:&quot;|\")?",
     # botocore refuses a page with a time that is none
-    b"LastModified": rb"[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z",
+    b"LastModified": rb"(?:[12][0-9]{3}-" + _DAY + rb"|" + _LEAP_DAY + rb")"
+    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z",
 }
 _ORDINARY = {b"Size": rb"[1-9][0-9]{0,17}", b"StorageClass": rb"STANDARD"}
 

@@ -147,11 +147,36 @@ ENTRY = b"<Contents><Key>%b</Key><ETag>e</ETag><Size>1</Size><StorageClass>STAND
         ENTRY % b"a" + b"<CommonPrefixes><Prefix>c/</Prefix></CommonPrefixes>",
         (ENTRY % b"a").replace(b"<Size>1", b"<Size>-1"),
         (ENTRY % b"a").replace(b"<ETag>", b"<LastModified>yesterday</LastModified><ETag>"),
+        (ENTRY % b"a").replace(b"<ETag>", b"<LastModified>2026-02-30T00:00:00Z</LastModified><ETag>"),
+        (ENTRY % b"a").replace(b"<Size>1", b"<Size>01"),
+        ENTRY % b"a" + b"\n<Contents><Key>b</Key><Size>1</Size></Contents>",
+        ENTRY % b"a" + b"<\nContents><Key>b</Key><Size>1</Size></Contents>",
+        ENTRY % b"a" + b'<Contents x="y"><Key>b</Key></Contents>',
+        ENTRY % b"a" + b"<!--</Contents><Contents>-->" + ENTRY % b"b",
+        ENTRY % b"a" + b" <Contents>c</Contents><Contents>d" + ENTRY % b"b" + b"</Contents>",
+        ENTRY % b"a" + b" text " + ENTRY % b"b",
     ],
 )
 def test_page__that_is_not_plain_is_left_to_botocore(entries: bytes) -> None:
     assert plain_page(FRAME % (ENTRY % b"a"))
     assert plain_page(FRAME % entries) is None
+
+
+@pytest.mark.parametrize(
+    ("this", "that"),
+    [
+        (b"<Name>b</Name>", b"<Name>b" + ENTRY % b"a" + b"</Name>"),
+        (b"<Name>b</Name>", b"<Name>b</Name><Contents/>"),
+        (b"<Name>b</Name>", b"<Name>b</Name>\x0c"),
+        (b"<ListBucketResult>", b"<?xml version=\"1.0'?><ListBucketResult>"),
+        (b"<ListBucketResult>", b'<ListBucketResult xmlns="a" xmlns="b">'),
+        (b"<ListBucketResult>", b'<ListBucketResult xmlns="a"b">'),
+    ],
+)
+def test_page__whose_frame_is_not_plain_is_left_to_botocore(this: bytes, that: bytes) -> None:
+    page = FRAME % b""
+    assert plain_page(page)
+    assert plain_page(page.replace(this, that)) is None
 
 
 @pytest.mark.parametrize(
