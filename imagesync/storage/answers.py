@@ -31,17 +31,16 @@ def evidence_of_direct(operation: str, direct: Direct) -> Evidence:
     answer: dict[str, Any] = {
         "ResponseMetadata": {
             "HTTPStatusCode": direct.status,
-            "RequestId": headers.get("x-amzn-requestid") or headers.get("x-amz-request-id", ""),
+            "RequestId": headers.get("x-amzn-requestid", headers.get("x-amz-request-id", "")),
             "HTTPHeaders": headers,
         }
     }
     if direct.status == 404:
         return replace(evidence_of(operation, answer), code="NoSuchKey")
     if operation == "GetObject":
-        length = headers.get("content-length", "")
         answer |= {
             "ContentRange": headers.get("content-range"),
-            "ContentLength": int(length) if length.isdecimal() else None,
+            "ContentLength": int(headers["content-length"]),
             "ETag": headers.get("etag"),
             "StorageClass": headers.get("x-amz-storage-class", ""),
         }

@@ -9,7 +9,6 @@ retries, redirects and errors. tests/storage/test_direct.py holds both ways agai
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from imagesync.storage.contents import DECLARATION
+from imagesync.storage.plain import says_no_such_key, tells_of_an_object
 
 PATIENCE = 3
 """After so many answers in a row that were not taken, a store is not asked directly ..."""
@@ -34,7 +33,6 @@ _OF_ONE_REQUEST = (
 )
 _SIGNATURES = ("s3v4", "v4")
 _SMALL = 16_384
-_ERROR = re.compile(DECLARATION + rb"<Error>((?:\s*<([A-Za-z0-9]+)>[ -%'-;=?-~]*</\2>)+\s*)</Error>\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +65,10 @@ class Direct:
 class DirectCalls:
     """Of one client and bucket; threads may share it. ``verify`` as boto3 takes it."""
 
-    def __init__(self, client: Any, *, verify: bool | str) -> None:
+    def __init__(self, client: Any, *, bucket: str, verify: bool | str) -> None:
         self._config = client.meta.config
-        self._endpoint = client.meta.endpoint_url
+        self._bucket = bucket
+        self._endpoint: str = client.meta.endpoint_url
         self._verify = verify
         self._patterns: dict[str, _Pattern] = {}
         self._this_thread = threading.local()
@@ -111,7 +110,7 @@ class DirectCalls:
             or "identity_cache" in context
         ):
             return None
-        region = str(context.get("region") or event["region_name"])
+        region = "" if version is UNSIGNED else str(context.get("region") or event["region_name"])
         name = context.get("signing_name") or event["signing_name"]
         signer = event["request_signer"]
 
@@ -126,9 +125,11 @@ class DirectCalls:
         path = f"/{quote(key, safe='/~')}" if key else ""
         if not parts.path.endswith(path) or parts.fragment or (key and parts.query):
             return None
-        bare = f"{parts.scheme}://{parts.netloc}{parts.path}"
+        place = parts.path.removesuffix(path)
+        if not self._is_of_the_bucket(parts.netloc, place):
+            return None
         return _Pattern(
-            url=bare.removesuffix(path),
+            url=f"{parts.scheme}://{parts.netloc}{place}",
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers={
                 name: value
@@ -140,14 +141,22 @@ class DirectCalls:
             given=given,
         )
 
+    def _is_of_the_bucket(self, host: str, place: str) -> bool:
+        """Whether a URL without its key is that of every key: a handler of the project's own may send each one to
+        another place, and what is absent there says nothing."""
+        root = urlsplit(self._endpoint).path.rstrip("/")
+        if host.startswith(f"{self._bucket}.") or self._bucket.startswith("arn:"):
+            return place.rstrip("/") == root
+        return place.rstrip("/") == f"{root}/{self._bucket}"
+
     # --- asking -----------------------------------------------------------------------------------------
 
     def page(
         self, given: Mapping[str, Any] | None, *, prefix: str, start_after: str, token: str, max_keys: int
     ) -> Direct | None:
-        """A page's answer when it is HTTP 200; None when botocore is to be asked."""
+        """A page's answer, whatever it is; None when there is none and botocore is to be asked."""
         pattern = self._usable("ListObjectsV2", given)
-        if pattern is None:
+        if pattern is None or not _has_bytes(prefix + start_after + token):
             return None
         query = {**pattern.query, "prefix": prefix, "max-keys": str(max_keys)}
         for name, value in (("start-after", start_after), ("continuation-token", token)):
@@ -158,16 +167,19 @@ class DirectCalls:
         text = "&".join(
             f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
         )
-        return self._sent(pattern, f"{pattern.url}?{text}", body_upto=None)
+        answer = self._sent(pattern, f"{pattern.url}?{text}", body_upto=None)
+        if answer is None:
+            self.taken("ListObjectsV2", False)
+        return answer
 
     def first_byte(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
         """The answer to a ranged GET when it is plain: there, or NoSuchKey; None when botocore is to be asked."""
         pattern = self._usable("GetObject", given)
-        if pattern is None or not _is_plain_path(key):
+        if pattern is None or not _is_plain_path(key) or not _has_bytes(key):
             return None
         answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", body_upto=_SMALL)
         is_plain = answer is not None and (
-            (answer.status in (200, 206) and answer.headers.get("content-length", "").isdecimal())
+            (answer.status in (200, 206) and tells_of_an_object(answer.headers, answer.body))
             or (answer.status == 404 and says_no_such_key(answer.body))
         )
         self.taken("GetObject", is_plain)
@@ -179,6 +191,7 @@ class DirectCalls:
             self._not_taken[operation] = 0 if whether else self._not_taken[operation] + 1
             if self._not_taken[operation] >= PATIENCE:
                 self._to_skip[operation], self._not_taken[operation] = PAUSE, 0
+                self._patterns.pop(operation, None)  # it may have aged: the next good answer teaches anew
 
     def _usable(self, operation: str, given: Mapping[str, Any] | None) -> _Pattern | None:
         pattern = self._patterns.get(operation)
@@ -225,17 +238,6 @@ class DirectCalls:
             return self._session
 
 
-def says_no_such_key(body: bytes) -> bool:
-    """Whether a body is S3's error document with exactly this code, plain enough to be read by an expression."""
-    document = _ERROR.fullmatch(body)
-    return (
-        document is not None
-        and document[1].count(b"<Code>NoSuchKey</Code>") == 1
-        and document[1].count(b"<Code>") == 1
-        and b"<Region>" not in document[1]
-    )
-
-
 def _is_plain_path(key: str) -> bool:
     """Without what a URL's path may be rewritten for on its way."""
     around = f"/{key}/"
@@ -244,14 +246,22 @@ def _is_plain_path(key: str) -> bool:
     )
 
 
+def _has_bytes(text: str) -> bool:
+    """Whether it can be sent at all; a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _body(answer: Any, upto: int) -> bytes:
-    """The body, if it is a small one; of a server that ignores Range the connection is given up instead."""
-    length = answer.headers.get("Content-Length", "")
-    if answer.status_code in (200, 206) and length != "1":
-        answer.raw.close()
-        return b""
+    """The body, if it is a small one. Of an object its first byte, as it was asked for: where a server ignores Range,
+    the connection is given up."""
+    if answer.status_code in (200, 206):
+        upto = 1
     body = bytes(answer.raw.read(upto))
-    if len(body) == upto:
+    if len(body) == upto and answer.headers.get("Content-Length") != "1":
         answer.raw.close()
     else:
         answer.raw.release_conn()

@@ -111,7 +111,7 @@ class S3Store:
         self._requests: Counter[str] = Counter()
         self._identity = identity_of(client, alias, bucket, prefix)
         self._this_thread = threading.local()
-        self._direct = DirectCalls(client, verify=verify)
+        self._direct = DirectCalls(client, bucket=bucket, verify=verify)
         client.meta.events.register("before-send.s3", self._note_region)
         client.meta.events.register("after-call.s3.GetBucketVersioning", _note_versioning)
         client.meta.events.register("after-call.s3.GetBucketLocation", _note_location)
