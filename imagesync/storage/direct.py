@@ -256,15 +256,22 @@ def _has_bytes(text: str) -> bool:
 
 
 def _body(answer: Any, upto: int) -> bytes:
-    """The body, if it is a small one. Of an object its first byte, as it was asked for: where a server ignores Range,
-    the connection is given up."""
+    """The body, if it is a small one; else nothing, and the connection is given up.
+
+    Of an object its first byte, as it was asked for, also of a server that ignores Range.
+    """
     if answer.status_code in (200, 206):
-        upto = 1
+        byte = bytes(answer.raw.read(1))
+        if answer.headers.get("Content-Length") == "1":
+            answer.raw.release_conn()
+        else:
+            answer.raw.close()
+        return byte
     body = bytes(answer.raw.read(upto))
-    if len(body) == upto and answer.headers.get("Content-Length") != "1":
+    if len(body) == upto:
         answer.raw.close()
-    else:
-        answer.raw.release_conn()
+        return b""
+    answer.raw.release_conn()
     return body
 
 
