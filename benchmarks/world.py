@@ -24,7 +24,7 @@ class World:
 
     @property
     def name(self) -> str:
-        return f"{self.shape}, {_short(self.records)} records, {_short(self.objects)} objects"
+        return f"{self.shape}, {short(self.records)} records, {short(self.objects)} objects"
 
     def keys(self) -> Iterator[str]:
         """Of the objects, ascending."""
@@ -67,7 +67,7 @@ def _dated(total: int) -> Iterator[str]:
 
 
 def _hashed(total: int) -> Iterator[str]:
-    digests = sorted(hashlib.sha1(str(number).encode()).hexdigest() for number in range(total))  # noqa: S324 - names
+    digests = sorted(hashlib.sha1(str(number).encode()).hexdigest() for number in range(total))
     return (f"{one[:2]}/{one[2:4]}/{one}.jpg" for one in digests)
 
 
@@ -98,14 +98,14 @@ def fill(url: str, world: World, *, remembering: bool = False) -> None:
             while block := list(islice(names, 10_000)):
                 copy.write("".join(f"{name}\n" for name in block))
         connection.execute(
-            f"INSERT INTO imagesync_image ({COLUMNS}) SELECT name, '', now() - interval '2 days', now() - interval '2 days', "  # noqa: S608
+            f"INSERT INTO imagesync_image ({COLUMNS}) SELECT name, '', now() - interval '2 days', now() - interval '2 days', "
             f"'', 'unchecked', NULL, NULL, {known}, NULL, NULL FROM names ORDER BY md5(n::text)"
         )
         connection.execute("DROP TABLE names")
         connection.execute("VACUUM ANALYZE imagesync_image")
 
 
-def _short(number: int) -> str:
+def short(number: int) -> str:
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if number >= size and number * 100 % size == 0:
             return f"{number / size:g} {unit}"

@@ -1,0 +1,224 @@
+"""`make bench` and `make bench-full`: imagesync and its peers on the same work, in one run.
+
+    python -m benchmarks.harness small|full
+
+Every side's answer is held against what is gone; a run whose sides disagree ends with exit 1 and writes nothing. The
+figures go to var/bench-NAME.json, their tables and plot to benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks import report
+from benchmarks.measured import ROOT
+from benchmarks.place import Place, place
+from benchmarks.sides import (
+    FLOOR,
+    OURS,
+    PEERS,
+    TITLES,
+    Disagreement,
+    Figure,
+    Measure,
+    as_document,
+    asking,
+    available,
+    figure,
+    ours,
+    peer,
+    purging,
+    told_error,
+)
+from benchmarks.world import World
+
+ALL = (*PEERS, FLOOR)
+NO_LOOPS = ("paginator", "s5cmd", "rclone", FLOOR)
+
+
+def dense(records: int, shape: str = "dated") -> World:
+    """Every object has a record, and one record in ten thousand has no object."""
+    missing = max(records // 10_000, 10)
+    return World(records, records - missing, missing, shape)
+
+
+def sparse(objects: int, one_in: int) -> World:
+    records = objects // one_in
+    return World(records, objects, max(records // 100, 1))
+
+
+@dataclass
+class Bench:
+    place: Place
+    repetitions: int
+    patience: float
+    """A side whose repetitions have taken so many seconds together is not repeated any more."""
+    figures: list[Figure] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def lay(self, world: World) -> None:
+        """A world in steady state: one audit has marked the records present. That first audit is a figure too."""
+        say(f"\n{world.name}")
+        self.place.lay(world)
+        self.measure([(figure("first", OURS, world), ours(self.place))], repetitions=1)
+        self.place.tidy()
+
+    def measure(
+        self, sides: Sequence[tuple[Figure, Measure]], *, latency_ms: float = 0, repetitions: int = 0
+    ) -> None:
+        spent = [0.0] * len(sides)
+        with self.place.serving(latency_ms=latency_ms) as server:
+            for repetition in range(repetitions or self.repetitions):
+                for number, (one, measure) in enumerate(sides):
+                    if spent[number] * (repetition + 1) / max(repetition, 1) > self.patience:
+                        continue
+                    measured = measure(server)
+                    spent[number] += measured.took
+                    one.add(measured)
+                    say(
+                        f"  {one.experiment:10} {one.side:10} {measured.value:12,.2f} {one.unit}  {measured.peak_bytes / 1e6:6.0f} MB"
+                    )
+        self.figures += [one for one, _measure in sides]
+
+    def compare(self, world: World, sides: Sequence[str] = ALL) -> None:
+        """Everybody, in turns."""
+        found = [(figure("sides", OURS, world), ours(self.place))]
+        for side in sides:
+            if why := available(side):
+                self.left_out[TITLES[side]] = why
+            else:
+                found.append((figure("sides", side, world), peer(self.place, side)))
+        self.measure(found)
+
+    def latencies(self, world: World, latencies: Sequence[float], sides: Sequence[str] = ()) -> None:
+        for latency in latencies:
+            found = [
+                (
+                    figure("latency", OURS, world, latency_ms=latency, workers=workers),
+                    ours(self.place, "--workers", str(workers)),
+                )
+                for workers in (1, 16)
+            ]
+            found += [
+                (figure("latency", side, world, latency_ms=latency), peer(self.place, side))
+                for side in sides
+                if not available(side)
+            ]
+            self.measure(found, latency_ms=latency)
+
+    def strategies(self, world: World) -> None:
+        found = [
+            (figure("strategy", name, world), ours(self.place, "--strategy", name))
+            for name in ("auto", "list", "head")
+        ]
+        self.measure(found, repetitions=1)
+
+    def singles(self, world: World) -> None:
+        """Single objects, and the purge of what is missing; a purge needs its records anew each time."""
+        found = [
+            (
+                figure("asking", f"{who}, {how}", world, workers=threads, unit="/s"),
+                asking(self.place, who, how, str(threads)),
+            )
+            for how in ("get", "head")
+            for who in (OURS, "boto3")
+            for threads in (1, 8)
+        ]
+        self.measure(found)
+        purged = figure("purge", OURS, world, unit="/s")
+        for _repetition in range(self.repetitions):
+            self.place.lay(world)
+            self.place.tidy()
+            self.measure([(purged, purging(self.place))], repetitions=1)
+            self.figures.pop()
+        self.figures.append(purged)
+
+
+def small(bench: Bench) -> None:
+    for shape in ("flat", "hashed", "skewed"):
+        bench.lay(world := dense(100_000, shape))
+        bench.compare(world, NO_LOOPS)
+    bench.lay(world := dense(100_000))
+    bench.compare(world)
+    bench.strategies(world)
+    bench.lay(world := sparse(1_000_000, 10_000))
+    bench.strategies(world)
+    bench.lay(world := World(50_000, 40_000, 10_000))
+    bench.singles(world)
+    bench.lay(world := dense(1_000_000))
+    bench.compare(world)
+    bench.repetitions = 1
+    bench.latencies(world, (80,))
+
+
+def full(bench: Bench) -> None:
+    for shape in ("flat", "hashed", "skewed"):
+        bench.lay(world := dense(1_000_000, shape))
+        bench.compare(world, NO_LOOPS)
+    for one_in in (10_000, 1_000, 100, 10):
+        bench.lay(world := sparse(1_000_000, one_in))
+        bench.strategies(world)
+    bench.lay(world := World(200_000, 150_000, 50_000))
+    bench.singles(world)
+    bench.lay(world := dense(100_000))
+    bench.compare(world)
+    bench.lay(world := dense(1_000_000))
+    bench.compare(world)
+    bench.latencies(world, (0, 20, 80), NO_LOOPS[:-1])
+    bench.strategies(world)
+    bench.lay(world := sparse(10_000_000, 10_000))
+    bench.strategies(world)
+    bench.lay(world := dense(10_000_000))
+    bench.compare(world)
+
+
+PLANS: dict[str, tuple[Callable[[Bench], None], int, float]] = {
+    "small": (small, 3, 60.0),
+    "full": (full, 5, 600.0),
+}
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Measure imagesync and its peers on the same work.")
+    parser.add_argument("plan", choices=PLANS)
+    name = parser.parse_args(arguments).plan
+    # ended from outside, it drops its database and stops its server all the same
+    signal.signal(signal.SIGTERM, _interrupt)
+    measures, repetitions, patience = PLANS[name]
+    with place() as here:
+        bench = Bench(here, repetitions, patience)
+        try:
+            measures(bench)
+        except (Disagreement, subprocess.SubprocessError) as error:
+            say(told_error(error))
+            return 1
+        machine = report.machine(here)
+    document = {
+        "name": name,
+        "machine": machine,
+        "left_out": bench.left_out,
+        "figures": as_document(bench.figures),
+    }
+    (ROOT / "var").mkdir(exist_ok=True)
+    (ROOT / "var" / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
+    report.write(name, machine, bench.figures, bench.left_out)
+    return 0
+
+
+def _interrupt(*_signal: Any) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
