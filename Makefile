@@ -5,8 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers-installed
 
-.PHONY: help demo serve test check format docs fast coverage postgres live lock clean
+.PHONY: help demo serve test check format docs fast coverage postgres live bench bench-full lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -16,6 +17,11 @@ $(STAMP): requirements.txt
 	@echo "installing requirements.txt into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $(STAMP)
+
+$(PEERS): $(STAMP) benchmarks/requirements.txt
+	@echo "installing benchmarks/requirements.txt into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements.txt
+	@touch $(PEERS)
 
 demo: $(STAMP) ## replay the incident and its clean-up; ends by itself
 	@$(BIN)/python -m project.demo
@@ -54,6 +60,12 @@ live: $(STAMP) ## the whole job against real object stores (Ceph RGW, OpenStack 
 	@$(BIN)/python -m tests.live.story
 	@$(BIN)/python -m tests.live.damage
 	@$(BIN)/python -m tests.live.regions
+
+bench: $(PEERS) ## imagesync and its peers on the same work, in minutes: benchmarks/README.md
+	@$(BIN)/python -m benchmarks.harness small
+
+bench-full: $(PEERS) ## the same with ten million records, in hours
+	@$(BIN)/python -m benchmarks.harness full
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --upgrade -o requirements.txt

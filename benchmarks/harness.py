@@ -120,18 +120,24 @@ class Bench:
         ]
         self.measure(found, repetitions=1)
 
-    def singles(self, world: World) -> None:
-        """Single objects, and the purge of what is missing; a purge needs its records anew each time."""
-        found = [
-            (
-                figure("asking", f"{who}, {how}", world, workers=threads, unit="/s"),
-                asking(self.place, who, how, str(threads)),
-            )
-            for how in ("get", "head")
-            for who in (OURS, "boto3")
-            for threads in (1, 8)
-        ]
-        self.measure(found)
+    def ask(
+        self, world: World, hows: Sequence[str] = ("get", "head"), threads: Sequence[int] = (1, 8)
+    ) -> None:
+        """Objects one by one."""
+        self.measure(
+            [
+                (
+                    figure("asking", f"{who}, {how}", world, workers=number, unit="/s"),
+                    asking(self.place, who, how, str(number)),
+                )
+                for how in hows
+                for who in (OURS, "boto3")
+                for number in threads
+            ]
+        )
+
+    def purge(self, world: World) -> None:
+        """What is missing; its records are laid anew each time."""
         purged = figure("purge", OURS, world, unit="/s")
         for _repetition in range(self.repetitions):
             self.place.lay(world)
@@ -151,7 +157,8 @@ def small(bench: Bench) -> None:
     bench.lay(world := sparse(1_000_000, 10_000))
     bench.strategies(world)
     bench.lay(world := World(50_000, 40_000, 10_000))
-    bench.singles(world)
+    bench.ask(world)
+    bench.purge(world)
     bench.lay(world := dense(1_000_000))
     bench.compare(world)
     bench.repetitions = 1
@@ -166,7 +173,8 @@ def full(bench: Bench) -> None:
         bench.lay(world := sparse(1_000_000, one_in))
         bench.strategies(world)
     bench.lay(world := World(200_000, 150_000, 50_000))
-    bench.singles(world)
+    bench.ask(world)
+    bench.purge(world)
     bench.lay(world := dense(100_000))
     bench.compare(world)
     bench.lay(world := dense(1_000_000))

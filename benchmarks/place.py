@@ -11,7 +11,7 @@ import tempfile
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -104,28 +104,8 @@ class Place:
             connection.execute("VACUUM ANALYZE")
             connection.execute("CHECKPOINT")
 
-    @contextmanager
-    def serving(self, *, latency_ms: float = 0) -> Iterator[Server]:
-        command = [sys.executable, "-m", "benchmarks.server", str(self.folder)]
-        with subprocess.Popen(
-            [*command, "--port", str(self.port), "--latency-ms", str(latency_ms)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            try:
-                if process.stdout.readline().strip() != str(self.port):
-                    raise RuntimeError("The static server did not start.")
-                yield Server(self.port)
-            finally:
-                process.stdin.close()
-                try:
-                    process.wait(SECONDS_TO_END)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+    def serving(self, *, latency_ms: float = 0) -> AbstractContextManager[Server]:
+        return serving(self.folder, port=self.port, latency_ms=latency_ms)
 
 
 @dataclass(frozen=True)
@@ -137,6 +117,32 @@ class Server:
         proxyless = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with proxyless.open(f"http://127.0.0.1:{self.port}/-/requests", timeout=SECONDS_TO_START) as answer:
             return Counter(json.load(answer))
+
+
+@contextmanager
+def serving(folder: Path, *, port: int, latency_ms: float = 0) -> Iterator[Server]:
+    """The static server on a bucket's folder, as a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.server", str(folder)]
+    with subprocess.Popen(
+        [*command, "--port", str(port), "--latency-ms", str(latency_ms)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            told = process.stdout.readline()
+            if not told:
+                raise RuntimeError("The static server did not start.")
+            yield Server(int(told))
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def postgres_lanes() -> list[Lane]:
     environment = {"TEST_DATABASE": "postgres", **({"TEST_DATABASE_URL": url} if url else {})}
     where = "a running server, a language's collation" if url else "a server of its own"
     left_out = [f"--ignore-glob=tests/django/test_{name}.py" for name in LEFT_TO_SQLITE]
-    command = [*PYTEST, "tests/django", *left_out, "-rP" if IN_CI else "-ra"]
+    command = [*PYTEST, "tests/django", "tests/benchmarks", *left_out, "-rP" if IN_CI else "-ra"]
     return [Lane(f"PostgreSQL ({where})", command, environment)]
 
 
