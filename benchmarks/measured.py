@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def run(command: Sequence[str], environment: Mapping[str, str], *, deadline: flo
             memory.stop()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, output, errors)
-    return Run(seconds, memory.peak_bytes, output)
+    return Run(seconds, memory.peak_bytes(), output)
 
 
 class _Memory:
@@ -58,19 +59,24 @@ class _Memory:
     """
 
     def __init__(self, pid: int) -> None:
-        self.peak_bytes = 0
         self._pid = pid
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
+        self._pool = ThreadPoolExecutor(1)
+        self._watching = self._pool.submit(self._watch)
 
     def stop(self) -> None:
         self._stopped.set()
-        self._thread.join()
+        self._pool.shutdown()
 
-    def _watch(self) -> None:
+    def peak_bytes(self) -> int:
+        """Raises what watching raised."""
+        return self._watching.result()
+
+    def _watch(self) -> int:
+        peak = 0
         while not self._stopped.wait(SECONDS_BETWEEN_SAMPLES):
-            self.peak_bytes = max(self.peak_bytes, sum(_peak(pid) for pid in _family(self._pid)))
+            peak = max(peak, sum(_peak(pid) for pid in _family(self._pid)))
+        return peak
 
 
 def _family(pid: int) -> list[int]:
@@ -78,9 +84,17 @@ def _family(pid: int) -> list[int]:
     while waiting:
         one = waiting.pop()
         found.append(one)
-        for children in Path(f"/proc/{one}/task").glob("*/children"):
-            waiting += [int(child) for child in _read(children).split()]
+        for thread in _threads(one):
+            waiting += [int(child) for child in _read(Path(f"/proc/{one}/task/{thread}/children")).split()]
     return found
+
+
+def _threads(pid: int) -> list[str]:
+    """None of a process that has ended meanwhile."""
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def _peak(pid: int) -> int:
