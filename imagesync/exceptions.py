@@ -9,6 +9,7 @@
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
+    ├── NotSorted             a listing could not be put in order on this machine's disk      exit 1
     ├── NothingMatches        the scope names no record, field, store, audit or purge    exit 1
     └── InvalidRequest        a value that cannot be understood or is out of range       exit 2
 
@@ -72,6 +73,13 @@ class PurgeRefused(ImageSyncError):
 
 class AlreadyRunning(ImageSyncError):
     """Another process is doing this already and its lease has not expired."""
+
+
+class NotSorted(ImageSyncError):
+    """A listing that comes in another order could not be sorted on this machine's disk: it is full, or fails.
+
+    It says nothing about the store. The audit is interrupted and can be resumed.
+    """
 
 
 class NothingMatches(ImageSyncError):

@@ -47,7 +47,7 @@ def sorted_pages(
 ) -> Iterator[Pages]:
     """The whole listing, put in order on disk: for a store that lists in another order, or ignores StartAfter.
 
-    Raises ListingBroken.
+    Raises ListingBroken; NotSorted when the disk is full.
     """
     log.warning("%s The listing is sorted on disk instead.", disorder)
     with SortedSpool(columns=3) as spool:

@@ -167,12 +167,17 @@ def objects_of(page: Mapping[str, Any]) -> Sequence[ListedObject]:
     return [
         ListedObject(
             entry["Key"] if isinstance(entry.get("Key"), str) else "",
-            entry.get("Size"),
+            _size(entry.get("Size")),
             clean_etag(entry.get("ETag")),
             clean_code(entry.get("StorageClass")),
         )
         for entry in page.get("Contents", ())
     ]
+
+
+def _size(told: object) -> int | None:
+    """No object has a size of more digits; what is told in its place is unknown."""
+    return told if isinstance(told, int) and abs(told) < 10**18 else None
 
 
 def is_ordinary(page: Mapping[str, Any]) -> bool:

@@ -180,7 +180,7 @@ class DirectCalls:
         answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", body_upto=_SMALL)
         is_plain = answer is not None and (
             (answer.status in (200, 206) and tells_of_an_object(answer.headers, answer.body))
-            or (answer.status == 404 and says_no_such_key(answer.body))
+            or (answer.status == 404 and not _has_checksum(answer.headers) and says_no_such_key(answer.body))
         )
         self.taken("GetObject", is_plain)
         return answer if is_plain else None
@@ -244,6 +244,11 @@ def _is_plain_path(key: str) -> bool:
     return not any(odd in around for odd in ("//", "/./", "/../")) or (
         key.endswith("/") and _is_plain_path(key[:-1])
     )
+
+
+def _has_checksum(headers: Mapping[str, str]) -> bool:
+    """Whether botocore would hold the body against a checksum."""
+    return any(name.startswith("x-amz-checksum-") for name in headers)
 
 
 def _has_bytes(text: str) -> bool:
