@@ -28,6 +28,14 @@ def has_object(bucket: str, key: str) -> bool:
     return newest is not None and not isinstance(newest, FakeDeleteMarker)
 
 
+def put_directly(bucket: str, key: str, body: bytes = b"x") -> None:
+    """Store an object without a request: thousands of them in a second."""
+    from moto.s3.models import s3_backends
+
+    account, partition = reversed(s3_backends.bucket_accounts[bucket])
+    s3_backends[account][partition].put_object(bucket, key, body)
+
+
 def keys_of(name: str) -> list[str]:
     found = bucket_of(name)
     return sorted(key for key in found.keys if has_object(name, key)) if found else []

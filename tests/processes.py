@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -53,3 +54,19 @@ def start(s3: EmbeddedS3, bucket: str, *arguments: str, **more: str) -> subproce
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: int) -> None:
+    """Until the process has sent that many requests, or has ended."""
+    s3.requests.clear()
+    while len(s3.requests) < number and process.poll() is None:
+        time.sleep(0.01)
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Until the process says it on stderr."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    raise AssertionError(f"{text!r} was never said")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
 import time
 
 import pytest
@@ -17,7 +16,7 @@ from imagesync.models import Audit, Image, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import make_images, run
-from tests.processes import start
+from tests.processes import start, wait_for, wait_for_requests
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,21 +84,6 @@ def images_and_tombstones() -> tuple[set[str], set[str]]:
     for what, name in both:
         found[what].add(name)
     return found["image"], found["tombstone"]
-
-
-def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: int) -> None:
-    """Until the process has sent that many requests, or has ended."""
-    s3.requests.clear()
-    while len(s3.requests) < number and process.poll() is None:
-        time.sleep(0.01)
-
-
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    assert process.stderr is not None
-    for line in process.stderr:
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} was never said")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
