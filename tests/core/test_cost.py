@@ -68,20 +68,20 @@ def test_told__is_within_a_twentieth_of_the_amount(amount: float) -> None:
 
 def test_expectation__before_the_objects_were_ever_counted() -> None:
     assert expectation(2000, "auto", Prices()) == (
-        "About 2,000 records: one LIST per 1,000 objects where a page holds 12 records or more, one HEAD each where "
-        "not; never much above 0.0008 USD, the price of all by HEAD."
+        "about 2,000 records, by listing: 0.005 USD for every million objects; one HEAD each: 0.0008 USD; little more "
+        "than the cheaper of the two"
     )
 
 
 def test_expectation__with_what_the_last_audit_saw() -> None:
     assert expectation(2000, "list", Prices(), objects=10_500) == (
-        "About 2,000 records, about 11 LIST (0.000055 USD) as at the last audit; one HEAD each would cost 0.0008 USD."
+        "about 2,000 records, by listing: 0.000055 USD for about 10,500 objects"
     )
-    assert expectation(5, "list", Prices(), objects=0).startswith("About 5 records, about 1 LIST (")
+    assert "0.000005 USD for about 0 objects" in expectation(5, "list", Prices(), objects=0)
 
 
 def test_expectation__of_head() -> None:
-    assert expectation(3_000_000, "head", Prices()) == "About 3,000,000 records, one HEAD each: 1.20 USD."
+    assert expectation(3_000_000, "head", Prices()) == "about 3,000,000 records, one HEAD each: 1.20 USD"
 
 
 @pytest.mark.parametrize("strategy", ["auto", "list", "head"])

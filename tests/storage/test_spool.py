@@ -34,7 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @settings(max_examples=150, deadline=None)
 @given(pages=st.lists(ROWS, max_size=4))
 @example(pages=[[("\U0001f600", 1), ("\uffff", 2), ("", 3), ("a\0b", 4), ("a", 5)]])
-def test_ordered__is_sorted_by_the_keys_bytes_then_by_the_next_column(pages: list[list[tuple[str, int]]]) -> None:
+def test_ordered__is_sorted_by_the_keys_bytes_then_by_the_next_column(
+    pages: list[list[tuple[str, int]]],
+) -> None:
     rows = [row for page in pages for row in page]
     with SortedSpool(columns=1) as spool:
         for page in pages:
