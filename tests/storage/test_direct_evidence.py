@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from imagesync.core.verdicts import Evidence, Verdict
@@ -155,6 +155,7 @@ def stores(lab: Recorder, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=answers())
+@example(answer=Answer(404, b"<Error><Code>NoSuchKey</Code></Error>", {"x-amz-checksum-crc32": "AAAAAA=="}))
 def test_answer__however_mangled_is_the_same_evidence_both_ways(
     answer: Answer, lab: Recorder, stores: tuple[S3Store, S3Store]
 ) -> None:
