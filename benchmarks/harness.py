@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import report
-from benchmarks.measured import ROOT
-from benchmarks.place import Place, place
+from benchmarks.place import VAR, Place, place
 from benchmarks.sides import (
     FLOOR,
     OURS,
@@ -218,8 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "left_out": bench.left_out,
         "figures": as_document(bench.figures),
     }
-    (ROOT / "var").mkdir(exist_ok=True)
-    (ROOT / "var" / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
+    (VAR / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
     report.write(name, machine, bench.figures, bench.left_out)
     return 0
 

@@ -24,6 +24,8 @@ from benchmarks.server import BUCKET, REGION, write_bucket
 from benchmarks.world import World, fill
 from tests.databases import started_postgres
 
+VAR = ROOT / "var"
+"""Not the system's folder for temporary files: a bucket of ten million keys has gigabytes, and may not live in memory."""
 SECONDS_TO_MIGRATE = 120
 SECONDS_TO_START = 60
 SECONDS_TO_END = 10
@@ -150,9 +152,10 @@ def place() -> Iterator[Place]:
     """A place with an empty, migrated database of its own, which is dropped at the end."""
     server = os.environ.get("TEST_DATABASE_URL") or started_postgres()
     name = f"imagesync_bench_{os.getpid()}"
+    VAR.mkdir(exist_ok=True)
     with (
         psycopg.connect(server, autocommit=True) as connection,
-        tempfile.TemporaryDirectory(prefix="imagesync-bench-") as folder,
+        tempfile.TemporaryDirectory(prefix="bench-", dir=VAR) as folder,
     ):
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         try:

@@ -20,6 +20,7 @@ from imagesync.core.cost import Prices
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
+COMMANDS = {"small": "bench", "full": "bench-full"}
 LARGE = 1_000_000
 RATIOS = {"head-1": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
 """How many times as long a peer takes, at least."""
@@ -229,18 +230,15 @@ def _told_version(name: str) -> str:
 
 
 def write(name: str, machine: str, figures: Sequence[Figure], left_out: dict[str, str]) -> None:
-    """Print the tables, and put them between the plan's markers in the README, with its plot."""
+    """Print the tables, and put them into the README with their plot."""
     made = text(name, machine, figures, left_out)
     print(f"\n{made}")
-    begin, end = (
-        f"<!-- made by `make {command(name)}`: begin -->",
-        f"<!-- made by `make {command(name)}`: end -->",
-    )
-    before, _begin, rest = README.read_text().partition(begin)
-    _old, _end, after = rest.partition(end)
-    README.write_text(f"{before}{begin}\n\n{made}\n\n{end}{after}")
+    README.write_text(with_tables(README.read_text(), name, made))
     (HERE / f"{name}.svg").write_text(plot(figures))
 
 
-def command(name: str) -> str:
-    return "bench" if name == "small" else f"bench-{name}"
+def with_tables(readme: str, name: str, made: str) -> str:
+    """The README with these tables between the plan's own markers. Raises ValueError when it has none."""
+    begin, end = (f"<!-- made by `make {COMMANDS[name]}`: {where} -->" for where in ("begin", "end"))
+    start = readme.index(begin) + len(begin)
+    return f"{readme[:start]}\n\n{made}\n\n{readme[readme.index(end, start) :]}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report
+from benchmarks import harness, report
 from benchmarks.harness import Bench
 from benchmarks.measured import run
 from benchmarks.place import Place, place
@@ -114,3 +114,19 @@ def test_run__a_process_beyond_its_deadline_is_ended_with_what_it_started(tmp_pa
 
 def test_figure__names_its_work() -> None:
     assert figure("sides", OURS, World(1_000_000, 999_900, 100)).work == World(1_000_000, 999_900, 0).name
+
+
+@pytest.mark.parametrize("plan", harness.PLANS)
+def test_readme__takes_a_plans_tables_and_keeps_the_rest(plan: str) -> None:
+    readme = report.README.read_text()
+
+    once = report.with_tables(readme, plan, "| a table |")
+
+    assert once.count("| a table |") == 1
+    assert report.with_tables(once, plan, "| another |") == once.replace("| a table |", "| another |")
+    hand_written = readme.split("<!--")[0]
+    assert "make bench-full" in hand_written
+    assert once.startswith(hand_written)
+    assert [line for line in once.splitlines() if line.startswith("<!--")] == [
+        line for line in readme.splitlines() if line.startswith("<!--")
+    ]
