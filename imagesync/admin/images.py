@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from imagesync.admin.image_list import ImageList
 from imagesync.audit import carry_out, open_audit
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import ImageSyncError, PurgeRefused, UploadNotVerified
@@ -29,25 +29,10 @@ from imagesync.reports import printable
 AT_ONCE = 500
 """More than this is not looked at while a browser waits."""
 SAMPLE = 20
-KEY_SHOWN = 60
 
 
 @admin.register(Image)
-class ImageAdmin(admin.ModelAdmin):
-    list_display = (
-        "__str__",
-        "shown_verdict",
-        "shown_key",
-        "missing_since",
-        "size_bytes",
-        "owner",
-        "created_at",
-    )
-    list_filter = ("verdict",)
-    list_select_related = ("owner",)
-    search_fields = ("=file", "=title")
-    search_help_text = _("The exact key or title.")
-    show_full_result_count = False
+class ImageAdmin(ImageList):
     raw_id_fields = ("owner",)
     readonly_fields = (
         "verdict",
@@ -60,19 +45,6 @@ class ImageAdmin(admin.ModelAdmin):
         "store",
     )
     actions = ("recheck", "mark_missing", "purge_missing")
-
-    class Media:
-        css = {"all": ("imagesync/admin.css",)}
-
-    @admin.display(description=_("key"), ordering="file")
-    def shown_key(self, image: Image) -> str:
-        key = printable(image.file.name)
-        short = key if len(key) <= KEY_SHOWN else f"{key[: KEY_SHOWN // 2]}…{key[-KEY_SHOWN // 2 :]}"
-        return format_html('<span title="{}">{}</span>', key, short)
-
-    @admin.display(description=_("verdict"), ordering="verdict")
-    def shown_verdict(self, image: Image) -> str:
-        return format_html('<span class="imagesync-verdict imagesync-{0}">{0}</span>', image.verdict)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> dict[str, Any]:
         given = (

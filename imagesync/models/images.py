@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import MAX_KEY_BYTES
 from imagesync.core.verdicts import Verdict
-from imagesync.placeholders import Known, picture_of
+from imagesync.placeholders import Known, harmless, picture_of
+from imagesync.reports import printable
 from imagesync.uploads import RememberingImageField
 
 # What a new file changes on its record, besides the file's name itself.
@@ -108,7 +109,7 @@ class AbstractImage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or self.file.name or f"#{self.pk}"
+        return harmless(self.title) or printable(self.file.name or "") or f"#{self.pk}"
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Save; a new file, or another name, starts as ``unchecked`` again."""
@@ -182,4 +183,15 @@ class Image(AbstractImage):
             ("mark_image", "Can mark an image as missing"),
             ("purge_image", "Can purge images whose object is missing"),
             ("restore_image", "Can restore purged images"),
+        ]
+        # what the admin's list filters and sorts by
+        indexes = [
+            *AbstractImage.Meta.indexes,
+            models.Index(fields=["created_at", "id"], name="imagesync_image_created"),
+            models.Index(fields=["store", "id"], name="imagesync_image_store"),
+            models.Index(
+                fields=["missing_since", "id"],
+                condition=models.Q(missing_since__isnull=False),
+                name="imagesync_image_gone_since",
+            ),
         ]

@@ -1,4 +1,4 @@
-"""An index in the order of UTF-8 bytes, built without locking the table.
+"""Indexes that are built without locking the table.
 
 ``Index(Collate(..., "C"))`` does not exist on SQLite, and a language's collation is not S3's order, so this
 is an operation of its own, for our migrations and for those of models made from ``AbstractImage``.
@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connections, router
 from django.db.backends.utils import truncate_name
+from django.db.migrations.operations import AddIndex
 from django.db.migrations.operations.base import Operation
 
 _COLLATIONS = {"postgresql": '"C"', "sqlite": "BINARY"}
@@ -27,6 +28,22 @@ _INDEXED_ON_SQLITE = """
     SELECT 1 FROM pragma_index_list(%s) AS one, pragma_index_xinfo(one.name) AS part
     WHERE part.seqno = 0 AND part.name = %s AND part.coll = 'BINARY' AND NOT one.partial
 """
+
+
+class AddIndexUnlocked(AddIndex):
+    """Django's AddIndex, ``CONCURRENTLY`` on PostgreSQL. Put it in a migration with ``atomic = False``.
+
+    Django's own AddIndexConcurrently knows no other database.
+    """
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        connection = schema_editor.connection
+        if connection.vendor != "postgresql" or connection.in_atomic_block:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        if self.allow_migrate_model(connection.alias, model):
+            schema_editor.add_index(model, self.index, concurrently=True)
 
 
 class AddByteOrderIndex(Operation):

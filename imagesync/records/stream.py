@@ -30,7 +30,7 @@ IN_CHUNK = 500
 RecordKey = tuple[int, str, str]
 """(content type id, pk as text, field): a record's file, as findings and failed reads name it."""
 
-_COLLATIONS = {"postgresql": "C", "sqlite": "BINARY"}
+COLLATIONS = {"postgresql": "C", "sqlite": "BINARY"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,9 @@ def count_records(source: Source, scope: Scope) -> int:
 def byte_ordered(expression: Any, using: str) -> Collate:
     """``expression``, ordered and compared by its bytes."""
     vendor = connections[using].vendor
-    if vendor not in _COLLATIONS:
+    if vendor not in COLLATIONS:
         raise ImproperlyConfigured(f"imagesync supports PostgreSQL and SQLite, not {vendor}.")
-    return Collate(expression, _COLLATIONS[vendor])
+    return Collate(expression, COLLATIONS[vendor])
 
 
 def base_rows(model: type[Model]) -> QuerySet[Model]:
