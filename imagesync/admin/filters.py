@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import key_is_sendable, prefix_end
+from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
 from imagesync.records.stream import COLLATIONS
 from imagesync.reports import printable
@@ -33,9 +34,6 @@ class _AgeFilter(admin.SimpleListFilter):
     field = ""
     spans: dict[str, timedelta]
     longest: timedelta
-
-    def _spans(self) -> dict[str, timedelta]:
-        return self.spans
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         value = self.value()
@@ -85,6 +83,10 @@ class MissingSinceFilter(_AgeFilter):
             ("30d", _("in the last 30 days")),
             ("older", _("before that")),
         ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        rows = super().queryset(request, queryset)
+        return rows if rows is None else rows.filter(verdict=Verdict.MISSING.value)  # as the index has it
 
 
 class StoreFilter(admin.SimpleListFilter):

@@ -41,10 +41,10 @@ class ImageList(admin.ModelAdmin):
         "owner",
         "created_at",
     )
-    list_display_links = ("shown_picture", "shown_key")
+    list_display_links = ("shown_key",)
     list_filter = ("verdict", MissingSinceFilter, FolderFilter, StoreFilter, CreatedFilter)
     list_select_related = ("owner",)
-    list_per_page = 50
+    list_per_page = 40
     paginator = CappedPaginator
     ordering = ("-pk",)
     search_fields = ("=file",)  # get_search_results decides; this shows the field
@@ -77,13 +77,16 @@ class ImageList(admin.ModelAdmin):
         asked = request.GET
         if asked.get("q") or asked.get("folder"):
             return ("shown_key",)
-        if asked.get("missing") or asked.get("verdict__exact") == Verdict.MISSING:
+        if asked.get("missing"):
             return ("missing_since",)
+        verdict = asked.get("verdict__exact")
+        if verdict == Verdict.MISSING:
+            return ("shown_key", "missing_since")
+        if verdict:
+            return () if verdict == Verdict.PRESENT else ("shown_key",)
         if asked.get("created"):
             return ("created_at",)
-        if asked.get("seen_in") or asked.get("verdict__exact"):
-            return ()
-        return ("shown_key", "created_at")
+        return () if asked.get("seen_in") else ("shown_key", "created_at")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """In the order of the index that finds the rows."""

@@ -123,7 +123,9 @@ class KeysetChangeList(ChangeList):
         for name in (AFTER, BEFORE):  # a place is of one list: no filter's link keeps it
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
-        return super().get_queryset(request, exclude_parameters)
+        rows = super().get_queryset(request, exclude_parameters)
+        # without a value a row has no place in the order, nor in the index that has it
+        return rows if self.order.field == "pk" else rows.filter(**{f"{self.order.field}__isnull": False})
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         self.order = self._chosen() or Order.parse(str(self.model_admin.get_ordering(request)[0]))

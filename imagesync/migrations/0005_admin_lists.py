@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.db import migrations, models
 
-from imagesync.models.indexes import AddIndexUnlocked
+from imagesync.models.indexes import AddByteOrderIndex, AddIndexUnlocked
 
 
 class Migration(migrations.Migration):
@@ -18,8 +18,11 @@ class Migration(migrations.Migration):
             "image",
             models.Index(
                 fields=["missing_since", "id"],
-                condition=models.Q(missing_since__isnull=False),
+                condition=models.Q(verdict="missing"),
                 name="imagesync_image_gone_since",
             ),
+        ),
+        AddByteOrderIndex(
+            "image", "file", "imagesync_image_notok_key", before=("verdict",), where="NOT verdict = 'present'"
         ),
     ]

@@ -191,7 +191,7 @@ class Image(AbstractImage):
             models.Index(fields=["store", "id"], name="imagesync_image_store"),
             models.Index(
                 fields=["missing_since", "id"],
-                condition=models.Q(missing_since__isnull=False),
+                condition=models.Q(verdict=Verdict.MISSING.value),
                 name="imagesync_image_gone_since",
             ),
         ]

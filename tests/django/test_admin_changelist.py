@@ -305,8 +305,11 @@ def test_count__stops_at_its_limit_and_says_so(admin_client: Client, monkeypatch
         ({}, {"shown_key", "created_at"}),
         ({"q": "f"}, {"shown_key"}),
         ({"folder": "f/"}, {"shown_key"}),
-        ({"verdict__exact": "missing"}, {"missing_since"}),
-        ({"verdict__exact": "denied"}, set()),
+        ({"verdict__exact": "missing"}, {"missing_since", "shown_key"}),
+        ({"verdict__exact": "missing", "missing": "1d"}, {"missing_since"}),
+        ({"verdict__exact": "missing", "folder": "f/"}, {"shown_key"}),
+        ({"verdict__exact": "denied"}, {"shown_key"}),
+        ({"verdict__exact": "present"}, set()),
         ({"missing": "1d"}, {"missing_since"}),
         ({"created": "1d"}, {"created_at"}),
         ({"seen_in": "ab12"}, set()),
@@ -315,7 +318,10 @@ def test_count__stops_at_its_limit_and_says_so(admin_client: Client, monkeypatch
 def test_order__is_offered_only_where_an_index_has_it(
     admin_client: Client, asked: dict[str, str], sortable: set[str]
 ) -> None:
-    make_images("f/a.jpg", verdict="missing", missing_since=timezone.now(), created_at=timezone.now())
+    now = timezone.now()
+    for verdict in ("missing", "denied", "present"):
+        since = now if verdict == "missing" else None
+        make_images(f"f/{verdict}", verdict=verdict, missing_since=since, created_at=now, store="ab12")
 
     page = html(admin_client.get(LIST, asked))
 
@@ -389,6 +395,9 @@ def test_queries__are_as_many_for_many_rows_as_for_few(
     [
         ({}, "imagesync_image_pkey"),
         ({"verdict__exact": "missing"}, "imagesync_image_notok"),
+        ({"verdict__exact": "missing", "o": "3"}, "imagesync_image_notok_key"),
+        ({"verdict__exact": "missing", "o": "-5"}, "imagesync_image_gone_since"),
+        ({"verdict__exact": "missing", "folder": "f/"}, "imagesync_image_notok_key"),
         ({"missing": "older"}, "imagesync_image_gone_since"),
         ({"created": "older"}, "imagesync_image_created"),
         ({"seen_in": "ab12"}, "imagesync_image_store"),
@@ -403,11 +412,13 @@ def test_plans__take_the_index_that_is_there_for_them(
     admin_client: Client, asked: dict[str, str], index: str
 ) -> None:
     values = {"verdict": "missing", "missing_since": timezone.now() - timedelta(days=50), "store": "ab12"}
-    make_images(*(f"f/{number:04d}" for number in range(10)), **values)
+    make_images(*(f"f/{number:04d}" for number in range(300)), verdict="present")
+    make_images(*(f"f/{number:04d}/x" for number in range(10)), **values)
     page = admin_client.get(LIST, asked)
     place = page.context["cl"].order
     rows = page.context["cl"].queryset
     with connection.cursor() as cursor:
+        cursor.execute("ANALYZE imagesync_image")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_sort = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
