@@ -135,7 +135,7 @@ def picture_of(file: Any, *, verdict: str | None = None, name: str = "") -> Pict
 
     ``verdict`` overrides what the record says, unless it is empty (ValueError when it is none); ``name`` is what the text calls it.
     """
-    known = _known(file)
+    known = known_of(file)
     hidden = _hidden(Verdict(verdict), "") if verdict else _hidden(known.verdict, known.reason)
     url = "" if hidden else url_of(file)
     if not url:
@@ -173,8 +173,8 @@ def _shown(character: str) -> str:
     return character
 
 
-def _known(file: Any) -> Known:
-    """The record's own word first: it is taken back when a file is replaced, a finding only by an audit."""
+def known_of(file: Any) -> Known:
+    """What is known of a ``FieldFile``. The record's own word first: it is taken back when a file is replaced, a finding only by an audit."""
     field_name = file.field.name
     tell = getattr(file.instance, "what_is_known", None)
     own: Known | None = tell(field_name) if tell is not None else None

@@ -6,5 +6,13 @@ from __future__ import annotations
 
 from imagesync.admin.history import AuditAdmin, FindingAdmin, PurgeAdmin, TombstoneAdmin
 from imagesync.admin.images import ImageAdmin
+from imagesync.admin.mixin import ImageSyncAdminMixin
 
-__all__ = ["AuditAdmin", "FindingAdmin", "ImageAdmin", "PurgeAdmin", "TombstoneAdmin"]
+__all__ = [
+    "AuditAdmin",
+    "FindingAdmin",
+    "ImageAdmin",
+    "ImageSyncAdminMixin",
+    "PurgeAdmin",
+    "TombstoneAdmin",
+]

@@ -44,7 +44,7 @@ class Target:
     @property
     def remembers(self) -> bool:
         """Whether the records keep a verdict, a store, a size and an ETag of their own."""
-        return issubclass(self.model, AbstractImage) and self.field.name == "file"
+        return remembers_verdicts(self.model, self.field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,10 @@ class Source:
     targets: tuple[Target, ...]
     workers: int = 8
     """How many requests may be under way at once."""
+
+
+def remembers_verdicts(model: type[Model], field: FileField) -> bool:
+    return issubclass(model, AbstractImage) and field.name == "file"
 
 
 def content_type_of(model: type[Model]) -> ContentType:
