@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from imagesync.admin.image_list import ImageList
+from imagesync.admin.image_page import ImagePage
 from imagesync.audit import carry_out, open_audit
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import ImageSyncError, PurgeRefused, UploadNotVerified
@@ -32,7 +33,7 @@ SAMPLE = 20
 
 
 @admin.register(Image)
-class ImageAdmin(ImageList):
+class ImageAdmin(ImagePage, ImageList):
     raw_id_fields = ("owner",)
     readonly_fields = (
         "verdict",
