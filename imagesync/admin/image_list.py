@@ -91,7 +91,9 @@ class ImageList(admin.ModelAdmin):
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
         """In the order of the index that finds the rows."""
         asked = request.GET
-        if asked.get("q") or asked.get("folder"):
+        if (
+            asked.get("q") or asked.get("folder") or asked.get("term")
+        ):  # term: of other admins' autocomplete fields
             return (BYTE_FILE,)
         if asked.get("missing"):
             return ("-missing_since",)

@@ -83,13 +83,21 @@ class Order:
             pk = pk_field.to_python(pk)
             if pk is None:
                 raise ValueError("a place without a primary key")
+            pk_field.run_validators(pk)
             if self.field == "pk":
                 return None, pk
             field = self._field(rows)
             if not isinstance(value, str) or "\0" in value:
                 raise ValueError("a place without a value")
             return Value(field.to_python(value), output_field=field), Value(pk, output_field=pk_field)
-        except (binascii.Error, UnicodeError, TypeError, ValidationError) as error:
+        except (
+            binascii.Error,
+            UnicodeError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+            ValidationError,
+        ) as error:
             raise ValueError("this is no place in a list") from error
 
     def _field(self, rows: QuerySet[Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 from collections.abc import Callable
@@ -154,6 +155,37 @@ def test_filters__what_they_do_not_know_is_no_error_page(admin_client: Client, a
 
     assert response.status_code == 302
     assert response["Location"].endswith("?e=1")
+
+
+@pytest.mark.parametrize("order", [{}, {"o": "3"}, {"o": "8"}])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "5", "[]", "[1]", '["a"]', "[null, null]", '["a", "x"]', '["a", 1e400]', '["a", 99999999999999999999]',
+        "[5, 5]", '["\\u0000", 5]', '["\\ud800", 5]', "[" * 4000, '{"a": 1}', '["2026-99-99T00:00:00", 5]',
+    ],
+)  # fmt: skip
+def test_pages__a_place_made_up_by_somebody_is_no_error_page(
+    admin_client: Client, place: str, order: dict[str, str]
+) -> None:
+    make_images("a.jpg", "b.jpg")
+    made_up = base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+    for name in ("after", "before"):
+        assert admin_client.get(LIST, {**order, name: made_up}).status_code in (200, 302)
+
+
+def test_autocomplete__of_other_admins_searches_in_key_order(admin_client: Client, rf: Any) -> None:
+    from django.contrib import admin
+
+    make_images("a/2.jpg", "a/1.jpg", "b.jpg")
+    images = admin.site.get_model_admin(Image)
+    request = rf.get("/admin/autocomplete/", {"term": "a/"})
+
+    found, _duplicates = images.get_search_results(request, images.get_queryset(request), "a/")
+
+    assert [image.file.name for image in found] == ["a/1.jpg", "a/2.jpg"]
+    assert images.get_paginator(request, found, 20).count == 2
 
 
 def test_store_filter__names_the_stores_of_recent_audits(admin_client: Client) -> None:
