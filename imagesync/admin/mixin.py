@@ -7,6 +7,9 @@
     @admin.register(Product)
     class ProductAdmin(ImageSyncAdminMixin, admin.ModelAdmin):
         list_display = ["name", "price"]
+
+The column costs one query for each page. What a list of millions costs beside it is Django's counting of the whole
+table: ``show_full_result_count = False`` and ``paginator = imagesync.admin.paging.CappedPaginator`` spare it that.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ VERDICT_SENTENCES: dict[Verdict, Any] = {
         "The object is there, in a storage class that must be restored before anybody can read it."
     ),
     Verdict.RECOVERABLE: _("The object was deleted; a version of it is kept and can be brought back."),
-    Verdict.MISSING: _("The object is gone: a healthy store said so, and keeps no version of it."),
+    Verdict.MISSING: _("The object is gone: a healthy store answered so, without a delete marker."),
     Verdict.AMBIGUOUS: _("The stored name does not lead to one exact key, so absence cannot be proven."),
     Verdict.DENIED: _("S3 refused to say whether the object is there."),
     Verdict.UNKNOWN: _("The last look established nothing."),
