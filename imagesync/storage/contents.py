@@ -31,7 +31,7 @@ DECLARATION = (
 )
 _FRAME = re.compile(
     DECLARATION
-    + rb"<ListBucketResult(?: xmlns=\"[!#-%'-;=?-~]+\")?>((?:"
+    + rb"<ListBucketResult(?: xmlns=\"[A-Za-z0-9:/._-]+\")?>((?:"
     + SPACE
     + rb"<([A-Za-z]+)(?:/>|>"
     + _TEXT

@@ -228,11 +228,13 @@ def _check_frame(page: Mapping[str, Any], asked: Asked, number: int) -> None:
             "A listing page does not say whether it is truncated (an empty or foreign answer)."
         )
     if not answers_for(page, bucket=asked.bucket):
-        raise ListingBroken(f"A listing page names bucket {page.get('Name')!a}; {asked.bucket!a} was asked.")
+        raise ListingBroken(f"A listing page names bucket {_told(page, 'Name')}; {asked.bucket!a} was asked.")
     if not is_of_prefix(page, asked.prefix):
         raise ListingBroken(
-            f"A listing page is of prefix {page.get('Prefix', '')!a}; {asked.prefix!a} was asked."
+            f"A listing page is of prefix {_told(page, 'Prefix')}; {asked.prefix!a} was asked."
         )
+    if not isinstance(token, str):
+        raise ListingBroken("A listing page has several tokens for the next one.")
     if truncated and not token:
         raise ListingBroken("A listing page is truncated but has no token for the next one.")
     if token and not truncated:
@@ -242,6 +244,12 @@ def _check_frame(page: Mapping[str, Any], asked: Asked, number: int) -> None:
     count = page.get("KeyCount")
     if count is not None and count != number + len(page.get("CommonPrefixes", ())):
         raise ListingBroken(f"A listing page announces {count} keys and holds {number}.")
+
+
+def _told(page: Mapping[str, Any], name: str) -> str:
+    """For a message. Of an element that comes twice botocore makes a list of what is no text."""
+    told = page.get(name, "")
+    return ascii(told) if isinstance(told, str) else "(several)"
 
 
 def answers_for(page: Mapping[str, Any], *, bucket: str) -> bool:

@@ -42,6 +42,7 @@ BROKEN = {
     "IsTruncated as a word": {**GOOD, "IsTruncated": "true"},
     "truncated without a token": without("NextContinuationToken"),
     "a token without truncation": {**GOOD, "IsTruncated": False},
+    "two tokens": {**GOOD, "NextContinuationToken": ["t2", "t3"]},
     "its own token again": {**GOOD, "NextContinuationToken": "t1"},
     "a wrong count": {**GOOD, "KeyCount": 3},
     "keys out of order": {**GOOD, "Contents": list(reversed(GOOD["Contents"]))},
