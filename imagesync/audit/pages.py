@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from imagesync.audit.requests import Answer, Requests
 from imagesync.audit.scan import Pages
-from imagesync.exceptions import NotInByteOrder
+from imagesync.exceptions import ListingBroken, NotInByteOrder
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.listing import PAGE_SIZE, ListedPage, listed_in_any_order, page_with
 from imagesync.storage.spool import SortedSpool
@@ -41,17 +41,33 @@ class _SpooledPages:
         return Requests.known(page_with(objects, next_token=next_token))
 
 
+class _NoPages:
+    """Of a listing that broke off before it could be put in order."""
+
+    def __init__(self, failure: ListingBroken) -> None:
+        self._failure = failure
+
+    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]:
+        return Requests.failed(self._failure)
+
+
 @contextmanager
 def sorted_pages(
     store: Store, prefix: str, disorder: NotInByteOrder, heartbeat: Callable[[], None]
 ) -> Iterator[Pages]:
     """The whole listing, put in order on disk: for a store that lists in another order, or ignores StartAfter.
 
-    Raises ListingBroken; NotSorted when the disk is full.
+    When it breaks off, nothing is known of any key: every page is then the failure. Raises NotSorted when the disk is
+    full.
     """
     log.warning("%s The listing is sorted on disk instead.", disorder)
     with SortedSpool(columns=3) as spool:
-        for page in listed_in_any_order(store, prefix=prefix, heartbeat=heartbeat):
-            spool.add(page)
-        spool.sort()
-        yield _SpooledPages(spool)
+        try:
+            for page in listed_in_any_order(store, prefix=prefix, heartbeat=heartbeat):
+                spool.add(page)
+        except ListingBroken as failure:
+            pages: Pages = _NoPages(failure)
+        else:
+            spool.sort()
+            pages = _SpooledPages(spool)
+        yield pages

@@ -85,6 +85,13 @@ class Requests:
         future.set_result(page)
         return Answer([future], _only)
 
+    @staticmethod
+    def failed(error: Exception) -> Answer[Any]:
+        """What could not be asked for; its result raises ``error``."""
+        future: Future[Any] = Future()
+        future.set_exception(error)
+        return Answer([future], _only)
+
     def __enter__(self) -> Requests:
         return self
 
