@@ -169,10 +169,16 @@ class Book:
         target = self.targets[standing.content_type_id, standing.field]
         as_pk = target.model._meta.pk.to_python
         for edge, is_inside in ((batch.behind, gt), (None if batch.ends else batch.upto, le)):
-            if edge is not None and edge[0] == standing.key:
-                place = (target.label, as_pk(standing.object_pk))
-                if not is_inside(place, (edge[1], as_pk(edge[2]))):
-                    return False
+            if edge is None or edge[0] != standing.key:
+                continue
+            if (
+                target.label != edge[1]
+            ):  # then the edge's primary key is of another model, perhaps of another type
+                is_within = is_inside(target.label, edge[1])
+            else:
+                is_within = is_inside(as_pk(standing.object_pk), as_pk(edge[2]))
+            if not is_within:
+                return False
         return True
 
     def _finding(self, judgement: Judgement, now: datetime) -> Finding:
