@@ -62,10 +62,9 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
     if scope.is_explicit:
         wanted = Q(key__in=scope.keys)
         for label, pk in scope.ids:
-            app_label, model_name = label.split(".")
-            wanted |= Q(
-                content_type__app_label=app_label, content_type__model=model_name.lower(), object_pk=pk
-            )
+            app_label, model_name, *one_field = label.split(".")
+            named = Q(content_type__app_label=app_label, content_type__model=model_name.lower(), object_pk=pk)
+            wanted |= named & Q(field=one_field[0]) if one_field else named
         findings = findings.filter(wanted)
     return findings
 

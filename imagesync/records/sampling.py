@@ -31,7 +31,7 @@ def draw_sample(source: Source, scope: Scope) -> Scope:
     for target, rows, total in zip(source.targets, tables, totals, strict=True):
         share = sum(start <= pick < start + total for pick in picks)
         start += total
-        drawn += [(target.model._meta.label, str(pk)) for pk in _drawn(rows, share, total)]
+        drawn += [(target.label, str(pk)) for pk in _drawn(rows, share, total)]
     return replace(scope, ids=tuple(sorted(drawn)), population=sum(totals))
 
 

@@ -28,7 +28,7 @@ class Scope:
     keys: tuple[str, ...] = ()
     """Full keys."""
     ids: tuple[tuple[str, str], ...] = ()
-    """(``app.Model``, pk as text)"""
+    """(``app.Model``, pk as text); ``app.Model.field`` where one file of a row is meant, as in a sample."""
     sample: int = 0
     """How many records to draw at random; ``ids`` holds them once they are drawn."""
     population: int = 0

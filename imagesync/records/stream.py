@@ -113,7 +113,7 @@ def _pks_of(scope: Scope, target: Target) -> list[Any]:
     """Without those that can be no primary key of the model (any more): stored ones may be of an older schema."""
     pks = []
     for label, pk in scope.ids:
-        if label == target.model._meta.label:
+        if label in (target.model._meta.label, target.label):
             with contextlib.suppress(ValidationError):
                 pks.append(target.model._meta.pk.to_python(pk))
     return pks
