@@ -74,6 +74,7 @@ LEFT_TO_SQLITE = (
     "debug_told",
     "doctor*",
     "hostile_keys",
+    "memory",
     "placeholders",
     "secrets",
     "uploads*",
