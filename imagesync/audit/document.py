@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from imagesync.conf import app_settings
+from django.db.models import QuerySet
+
 from imagesync.core.estimate import estimate_missing
 from imagesync.models import Audit, Finding, Purge
 from imagesync.records.findings import findings_of
@@ -56,9 +58,10 @@ def _estimate(audit: Audit) -> dict[str, Any] | None:
     return None if estimate is None else estimate.to_dict()
 
 
-def finding_rows(audit: Audit) -> Iterator[dict[str, Any]]:
-    """The audit's findings in key order, as the contract's ``findings`` entries, in flat memory."""
-    for finding in findings_of(audit).select_related("content_type").iterator(chunk_size=CHUNK):
+def finding_rows(audit: Audit, findings: QuerySet[Finding] | None = None) -> Iterator[dict[str, Any]]:
+    """The audit's findings (or only these) in key order, as the contract's ``findings`` entries, in flat memory."""
+    chosen = findings_of(audit) if findings is None else findings
+    for finding in chosen.select_related("content_type").iterator(chunk_size=CHUNK):
         yield finding_row(finding)
 
 

@@ -8,7 +8,7 @@ from imagesync.records.keyset import Cursor
 from imagesync.records.pages import prefetch_verdicts
 from imagesync.records.scope import Scope, checked_key, parse_scope
 from imagesync.records.stream import Record, count_records, ordered_records
-from imagesync.records.targets import Source, Target, find_sources, record_label, store_options
+from imagesync.records.targets import Source, Target, find_sources, find_targets, record_label, store_options
 
 __all__ = [
     "Chunk",
@@ -20,6 +20,7 @@ __all__ = [
     "checked_key",
     "count_records",
     "find_sources",
+    "find_targets",
     "ordered_records",
     "parse_scope",
     "prefetch_verdicts",

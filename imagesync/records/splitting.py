@@ -60,10 +60,15 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
 def estimated_rows(target: Target, source: Source, scope: Scope) -> int:
     """About how many rows of a field a scope has."""
     rows = rows_in_scope(target, source.store, scope)
-    if not scope.prefix and connections[rows.db].vendor == "postgresql":
+    return rows.count() if scope.prefix else counted_or_known(rows)
+
+
+def counted_or_known(rows: QuerySet[Any]) -> int:
+    """How many rows there are, or of a large table about how many the whole of it has."""
+    if connections[rows.db].vendor == "postgresql":
         with connections[rows.db].cursor() as cursor:
             # reltuples is what VACUUM, ANALYZE and CREATE INDEX last saw, -1 when none has (pg_class)
-            table = connections[rows.db].ops.quote_name(target.model._meta.db_table)
+            table = connections[rows.db].ops.quote_name(rows.model._meta.db_table)
             cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = %s::regclass", [table])
             known = int(cursor.fetchone()[0])
         if known > COUNTED_UPTO:

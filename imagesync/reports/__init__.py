@@ -3,7 +3,7 @@ characters out."""
 
 from __future__ import annotations
 
-from imagesync.reports.audits import AUDIT_FORMATS, write_audits
+from imagesync.reports.audits import AUDIT_FORMATS, audit_pieces, write_audits
 from imagesync.reports.escaping import printable
 from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
 from imagesync.reports.images import IMAGE_FORMATS, write_images
@@ -15,6 +15,7 @@ __all__ = [
     "EXAMINATION_FORMATS",
     "IMAGE_FORMATS",
     "PURGE_FORMATS",
+    "audit_pieces",
     "printable",
     "write_audits",
     "write_examination",

@@ -34,65 +34,75 @@ PROMISES = {
 
 def write_audits(out: TextIO, format: str, reports: Sequence[Report], *, limit: int | None = None) -> None:
     """Write one or several audits. ``limit`` is how many findings the text shows per audit."""
-    writers: dict[str, Callable[[], None]] = {
-        "json": lambda: _json(out, reports),
-        "ndjson": lambda: _ndjson(out, reports),
-        "csv": lambda: _csv(out, reports),
-        "markdown": lambda: _markdown(out, reports),
-        "text": lambda: _text(out, reports, limit),
+    out.writelines(audit_pieces(format, reports, limit=limit))
+
+
+def audit_pieces(format: str, reports: Sequence[Report], *, limit: int | None = None) -> Iterator[str]:
+    """What ``write_audits`` writes, piece by piece, for who sends it on as it comes."""
+    pieces: dict[str, Callable[[], Iterator[str]]] = {
+        "json": lambda: _json(reports),
+        "ndjson": lambda: _ndjson(reports),
+        "csv": lambda: _csv(reports),
+        "markdown": lambda: _markdown(reports),
+        "text": lambda: _text(reports, limit),
     }
-    writers[format]()
+    return pieces[format]()
 
 
 AUDIT_FORMATS = ("text", "json", "ndjson", "csv", "markdown")
 
 
-def _json(out: TextIO, reports: Sequence[Report]) -> None:
+def _json(reports: Sequence[Report]) -> Iterator[str]:
     if len(reports) == 1:
-        _json_audit(out, *reports[0])
+        yield from _json_audit(*reports[0])
     else:
-        out.write('{"schema": "imagesync.audits/1", "audits": [')
+        yield '{"schema": "imagesync.audits/1", "audits": ['
         for number, report in enumerate(reports):
-            out.write(", " if number else "")
-            _json_audit(out, *report)
-        out.write("]}")
-    out.write("\n")
+            yield ", " if number else ""
+            yield from _json_audit(*report)
+        yield "]}"
+    yield "\n"
 
 
-def _json_audit(out: TextIO, document: Document, findings: Rows) -> None:
-    out.write(json.dumps(document)[:-1] + ', "findings": [')
+def _json_audit(document: Document, findings: Rows) -> Iterator[str]:
+    yield json.dumps(document)[:-1] + ', "findings": ['
     for number, finding in enumerate(findings):
-        out.write((",\n" if number else "\n") + json.dumps(finding))
-    out.write("]}")
+        yield (",\n" if number else "\n") + json.dumps(finding)
+    yield "]}"
 
 
-def _ndjson(out: TextIO, reports: Sequence[Report]) -> None:
+def _ndjson(reports: Sequence[Report]) -> Iterator[str]:
     """One line per audit, then one per finding of it."""
     for document, findings in reports:
-        out.write(json.dumps(document) + "\n")
+        yield json.dumps(document) + "\n"
         for finding in findings:
-            out.write(
-                json.dumps({"schema": "imagesync.finding/1", "audit": document["audit"], **finding}) + "\n"
-            )
+            yield json.dumps({"schema": "imagesync.finding/1", "audit": document["audit"], **finding}) + "\n"
 
 
-def _csv(out: TextIO, reports: Sequence[Report]) -> None:
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow([*CSV_COLUMNS, *EVIDENCE_COLUMNS])
+class _Line:
+    """A file for ``csv.writer`` that hands each line back."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _csv(reports: Sequence[Report]) -> Iterator[str]:
+    writer: Any = csv.writer(_Line(), quoting=csv.QUOTE_ALL, lineterminator="\n")
+    yield writer.writerow([*CSV_COLUMNS, *EVIDENCE_COLUMNS])
     for document, findings in reports:
         for finding in findings:
             row = {**finding, "audit": document["audit"], "store": document["store"]["fingerprint"]}
             evidence = finding["evidence"]
-            writer.writerow(
+            yield writer.writerow(
                 [cell(row.get(name)) for name in CSV_COLUMNS]
                 + [cell(evidence.get(name)) for name in EVIDENCE_COLUMNS]
             )
 
 
-def _text(out: TextIO, reports: Sequence[Report], limit: int | None) -> None:
+def _text(reports: Sequence[Report], limit: int | None) -> Iterator[str]:
     for number, (document, findings) in enumerate(reports):
-        out.write("\n" if number else "")
-        out.writelines(line + "\n" for line in _text_lines(document, findings, limit))
+        yield "\n" if number else ""
+        yield from (line + "\n" for line in _text_lines(document, findings, limit))
 
 
 def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterator[str]:
@@ -122,10 +132,10 @@ def _text_lines(document: Document, findings: Rows, limit: int | None) -> Iterat
         yield f"  ... and {rest:,} more; --format csv --output FILE lists them all"
 
 
-def _markdown(out: TextIO, reports: Sequence[Report]) -> None:
+def _markdown(reports: Sequence[Report]) -> Iterator[str]:
     for number, (document, findings) in enumerate(reports):
-        out.write("\n" if number else "")
-        out.writelines(line + "\n" for line in _markdown_lines(document, findings))
+        yield "\n" if number else ""
+        yield from (line + "\n" for line in _markdown_lines(document, findings))
 
 
 def _markdown_lines(document: Document, findings: Rows) -> Iterator[str]:
