@@ -23,7 +23,7 @@ from imagesync.doctor.site import certain_redelivery, cleaned_up_and_overwritten
 from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
 from imagesync.records import presorted
 from imagesync.records.stream import base_rows
-from imagesync.records.targets import Target, file_targets
+from imagesync.records.targets import Target, find_targets
 from imagesync.storage.names import location_prefix
 
 TAG = "imagesync"
@@ -105,7 +105,7 @@ def check_byte_order(databases: Sequence[str] | None = None, **kwargs: Any) -> l
             "imagesync.models.indexes into a migration with atomic = False.",
             id="imagesync.W007",
         )
-        for target in (file_targets() if databases else ())  # which imports boto3
+        for target in (find_targets() if databases else ())  # which imports boto3
         if router.db_for_write(target.model) in (databases or ()) and _wants_index(target)
     ]
 

@@ -4,12 +4,15 @@ as the command line. Rendering a page never calls S3.
 
 from __future__ import annotations
 
-from imagesync.admin.history import AuditAdmin, FindingAdmin, PurgeAdmin, TombstoneAdmin
+from imagesync.admin.audits import AuditAdmin
+from imagesync.admin.findings import FailedReadAdmin, FindingAdmin
 from imagesync.admin.images import ImageAdmin
 from imagesync.admin.mixin import ImageSyncAdminMixin
+from imagesync.admin.purges import PurgeAdmin, TombstoneAdmin
 
 __all__ = [
     "AuditAdmin",
+    "FailedReadAdmin",
     "FindingAdmin",
     "ImageAdmin",
     "ImageSyncAdminMixin",

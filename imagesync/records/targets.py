@@ -81,7 +81,7 @@ def find_sources(
     nothing is left, and ImproperlyConfigured when ``IMAGESYNC["FIELDS"]`` names what does not exist.
     """
     settings = app_settings()
-    targets = file_targets()
+    targets = find_targets()
     _refuse_unknown(settings.fields, targets)
     labels = {target.label for target in targets}
     for label in fields:
@@ -112,7 +112,7 @@ def find_sources(
     ]
 
 
-def file_targets() -> list[Target]:
+def find_targets() -> list[Target]:
     """Every file field of this project that is on S3. Raises ImproperlyConfigured."""
     return list(_targets(app_settings()))
 

@@ -1,0 +1,261 @@
+"""The page of one audit, what can be started from it, and its findings as a file."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.http import urlencode
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from imagesync.admin.background import audit_again, audit_stores, now, queue, resume
+from imagesync.admin.dashboard import is_dead, money, percent_done, took
+from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
+from imagesync.admin.read_only import short_key, shown_verdict, who
+from imagesync.audit import audit_document, finding_rows
+from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.models import Audit
+from imagesync.records import Scope
+from imagesync.reports import audit_pieces, printable
+from imagesync.reports.audits import PROMISES
+from imagesync.reports.failed_reads import failed_read_lines
+from imagesync.reports.lines import estimate_lines, evidence_line, where_line
+
+EXPORTS = {"csv": "text/csv", "json": "application/json"}
+NAMED_ON_A_LINE = 20
+"""More keys or ids than these make no command that somebody would paste."""
+CHECK = "python manage.py check_s3_images"
+
+
+class AuditPages(admin.ModelAdmin):
+    """What AuditAdmin has beside its list."""
+
+    def get_urls(self) -> list[Any]:
+        def page(address: str, view: Any, name: str) -> Any:
+            return path(address, self.admin_site.admin_view(view), name=f"imagesync_audit_{name}")
+
+        return [
+            page("run/", require_POST(self.run_now), "run"),
+            page("<int:audit>/again/", require_POST(self.run_again), "again"),
+            page("<int:audit>/resume/", require_POST(self.resume), "resume"),
+            page("<int:audit>/findings.<str:format>", self.export, "export"),
+            *super().get_urls(),
+        ]
+
+    def has_check_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("imagesync.check_image")
+
+    def starting_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Whether somebody may start audits, and if so whether there is who carries them out."""
+        may_check = self.has_check_permission(request)
+        has_cluster = may_check and cluster_is_running()
+        return {
+            "may_check": may_check,
+            "has_cluster": has_cluster,
+            "why_no_cluster": "" if has_cluster or not may_check else why_no_cluster(),
+            "check_command": CHECK,
+        }
+
+    def run_now(self, request: HttpRequest) -> HttpResponse:
+        self._demand_check(request)
+        storage = request.POST.get("storage", "")
+        started = self._start(
+            request, with_storage(CHECK, storage), audit_stores, storage, str(request.user.pk), now()
+        )
+        if started:
+            self.message_user(
+                request, _("An audit is queued. It is listed here once it has begun."), messages.SUCCESS
+            )
+        return HttpResponseRedirect(reverse("admin:imagesync_audit_changelist"))
+
+    def run_again(self, request: HttpRequest, audit: int) -> HttpResponse:
+        self._demand_check(request)
+        earlier = self._audit(request, audit)
+        if self._start(request, command_of(earlier), audit_again, audit, str(request.user.pk), now()):
+            text = _("An audit of the same records is queued. It is listed here once it has begun.")
+            self.message_user(request, text, messages.SUCCESS)
+            return HttpResponseRedirect(reverse("admin:imagesync_audit_changelist"))
+        return self._back_to(audit)
+
+    def resume(self, request: HttpRequest, audit: int) -> HttpResponse:
+        self._demand_check(request)
+        interrupted = self._audit(request, audit)
+        if not is_dead(interrupted):
+            text = _("Audit %(audit)d is not interrupted, so there is nothing to resume.")
+            self.message_user(request, text % {"audit": audit}, messages.WARNING)
+        elif self._start(request, f"{CHECK} --resume {audit}", resume, audit, str(request.user.pk)):
+            self.message_user(
+                request,
+                _("Queued: the audit goes on where it stopped. Reload to see how far."),
+                messages.SUCCESS,
+            )
+        return self._back_to(audit)
+
+    def export(self, request: HttpRequest, audit: int, format: str) -> HttpResponse | StreamingHttpResponse:
+        """The findings, all or filtered, exactly as ``check_s3_images`` writes them."""
+        found, wanted = self._audit(request, audit), FindingFilter(request.GET)
+        if format not in EXPORTS or not wanted.is_valid():
+            raise Http404
+        document = {**audit_document(found), **({"filter": wanted.chosen} if wanted.chosen else {})}
+        rows = finding_rows(found, filtered_findings(found, wanted))
+        return StreamingHttpResponse(
+            audit_pieces(format, [(document, rows)]),
+            content_type=f"{EXPORTS[format]}; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="audit-{audit}-findings.{format}"'},
+        )
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if not object_id.isdecimal():
+            raise Http404
+        audit = self._audit(request, int(object_id))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(audit),
+            "opts": self.model._meta,
+            "media": self.media,
+            **audit_context(audit, request),
+            **self.starting_context(request),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "imagesync/audit_page.html", context)
+
+    def _start(self, request: HttpRequest, command: str, function: Any, *arguments: Any) -> bool:
+        """Hand work to the cluster; without one, say so and what to type instead."""
+        if cluster_is_running():
+            queue(function, *arguments)
+            return True
+        told = [_("Nothing was started."), why_no_cluster()]
+        if command:
+            told.append(_("Or on the command line: %(command)s") % {"command": command})
+        self.message_user(request, " ".join(told), messages.WARNING)
+        return False
+
+    def _demand_check(self, request: HttpRequest) -> None:
+        if not (self.has_check_permission(request) and self.has_view_permission(request)):
+            raise PermissionDenied
+
+    def _audit(self, request: HttpRequest, pk: int) -> Audit:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        audit: Audit | None = self.get_queryset(request).select_related("user").filter(pk=pk).first()
+        if audit is None:
+            raise Http404
+        return audit
+
+    def _back_to(self, audit: int) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:imagesync_audit_change", args=[audit]))
+
+
+def audit_context(audit: Audit, request: HttpRequest) -> dict[str, Any]:
+    """Everything that the page shows of an audit."""
+    document = audit_document(audit)
+    wanted = FindingFilter(request.GET)
+    after = request.GET.get("after", "")
+    page = findings_page(audit, wanted, _pk(after)) if wanted.is_valid() else None
+    query = urlencode(wanted.chosen) if wanted.is_valid() else ""
+    records = audit.counts.get("records", 0)
+    return {
+        "audit": audit,
+        "where": where_line(document["store"]),
+        "endpoint": printable(audit.endpoint),
+        "who": who(audit),
+        "state": _("interrupted") if is_dead(audit) else audit.get_state_display(),
+        "is_dead": is_dead(audit),
+        "percent": None if audit.complete else percent_done(audit),
+        "took": took(audit),
+        "scope": scope_lines(audit),
+        "counts": [
+            (
+                shown_verdict(verdict),
+                audit.counts[verdict],
+                f"{100 * audit.counts[verdict] / records:.2f} %",
+                promise,
+            )
+            for verdict, promise in PROMISES.items()
+            if audit.counts.get(verdict)
+        ],
+        "reasons": [
+            {"id": one["id"], "fact": printable(one["fact"]), "hint": printable(one["hint"])}
+            for one in audit.reasons
+        ],
+        "requests": [(kind, number) for kind, number in sorted(audit.requests.items()) if number],
+        "cost": money(audit.requests),
+        "estimate": list(estimate_lines(document["estimate"])),
+        "failed_reads": list(failed_read_lines(audit.failed_reads)),
+        "cleanup": document["cleanup"],
+        "form": wanted,
+        "rows": [
+            {
+                "finding": finding,
+                "record": finding.record_label,
+                "verdict": shown_verdict(finding.verdict),
+                "key": short_key(finding.key),
+                "because": evidence_line(finding.last_evidence, brief=True),
+                "reason": printable(finding.reason),
+            }
+            for finding in (page.rows if page else ())
+        ],
+        "query": query,
+        "next": urlencode({**wanted.chosen, "after": str(page.after)}) if page and page.after else "",
+        "is_first": not after,
+        "resume_command": f"{CHECK} --resume {audit.pk}",
+        "again_command": command_of(audit),
+    }
+
+
+def command_of(audit: Audit) -> str:
+    """The command that audits the same records; empty when no line that can be pasted says it."""
+    scope = Scope.from_dict(audit.scope)
+    options: list[tuple[str, str]] = [("--field", label) for label in scope.fields]
+    if scope.sample:
+        options.append(("--sample", str(scope.sample)))
+    else:
+        options += [("--id", ":".join(one)) for one in scope.ids]
+    options += [("--key", key) for key in scope.keys]
+    options += [("--adopt", fingerprint) for fingerprint in scope.adopt]
+    options += [("--prefix", scope.prefix)] if scope.prefix else []
+    if len(options) > NAMED_ON_A_LINE or not all(_can_be_pasted(value) for _option, value in options):
+        return ""
+    words = [f"{option}={shlex.quote(value)}" for option, value in options]
+    return " ".join([with_storage(CHECK, audit.alias), *words, *([] if audit.marks else ["--no-mark"])])
+
+
+def _can_be_pasted(value: str) -> bool:
+    return printable(value) == value.replace("\\", "\\\\")
+
+
+def with_storage(command: str, alias: str) -> str:
+    return f"{command} --storage={shlex.quote(alias)}" if alias in settings.STORAGES else command
+
+
+def scope_lines(audit: Audit) -> list[str]:
+    """What the audit was asked to look at, in words."""
+    scope = Scope.from_dict(audit.scope)
+    lines = [_("the field %(field)s") % {"field": label} for label in scope.fields]
+    if scope.prefix:
+        lines.append(_("keys that begin with %(prefix)s") % {"prefix": printable(scope.prefix)})
+    if scope.sample:
+        lines.append(
+            _("%(drawn)s records drawn at random of %(all)s")
+            % {"drawn": f"{len(scope.ids):,}", "all": f"{scope.population:,}"}
+        )
+    elif scope.ids or scope.keys:
+        lines.append(_("%(number)s single records") % {"number": f"{len(scope.ids) + len(scope.keys):,}"})
+    return lines or [_("all records of this store")]
+
+
+def _pk(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None

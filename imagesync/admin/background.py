@@ -1,0 +1,105 @@
+"""What the admin hands to a django-q2 cluster: audits and large restores, in the name of who asked for them.
+
+Deliveries may come twice, and a button may be pressed twice: what was done since it was asked for is not done
+again. What these return is stored with the task, so it holds figures, never a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Model
+from django.utils import timezone
+
+from imagesync.audit import carry_out, open_audit, resume_audit
+from imagesync.exceptions import AlreadyRunning, InvalidRequest
+from imagesync.models import Audit
+from imagesync.records import Scope, Source, find_sources
+
+STARTED_BY = "admin"
+
+
+def queue(function: Any, *arguments: Any) -> None:
+    """Hand a function of this module to the cluster, with arguments that JSON could hold."""
+    from django_q.tasks import async_task
+
+    async_task(f"{function.__module__}.{function.__name__}", *arguments, group="imagesync")
+
+
+def audit_stores(storage: str, user: str, asked_at: str) -> list[dict[str, Any]]:
+    """Audit every store (or only ``storage``), as ``check_s3_images`` does without options."""
+    return [_audit(source, Scope(), user, asked_at) for source in find_sources(alias=storage)]
+
+
+def audit_again(audit: int, user: str, asked_at: str) -> dict[str, Any]:
+    """Audit the same scope once more; of a sample, other records."""
+    earlier = Audit.objects.get(pk=audit)
+    scope = Scope.from_dict(earlier.scope)
+    if scope.sample:
+        scope = replace(scope, ids=(), population=0)
+    return _audit(_source_of(earlier), scope, user, asked_at, marks=earlier.marks)
+
+
+def resume(audit: int, user: str) -> dict[str, Any]:
+    """Go on with an interrupted audit."""
+    interrupted = Audit.objects.get(pk=audit)
+    try:
+        taken = resume_audit(interrupted, _source_of(interrupted))
+    except AlreadyRunning as running:
+        return {"audit": audit, "skipped": str(running)}
+    log(user, taken, CHANGE, "Resumed.")
+    return _told(carry_out(taken, _source_of(taken)))
+
+
+def log(user: str, about: Model, flag: int, message: str) -> None:
+    LogEntry.objects.create(
+        user_id=user,
+        content_type=ContentType.objects.get_for_model(about),
+        object_id=str(about.pk),
+        object_repr=str(about)[:200],
+        action_flag=flag,
+        change_message=message,
+    )
+
+
+def _audit(source: Source, scope: Scope, user: str, asked_at: str, *, marks: bool = True) -> dict[str, Any]:
+    store = source.store.identity.fingerprint
+    since = Audit.objects.filter(
+        fingerprint=store, scope_key=scope.hash, started_at__gte=datetime.fromisoformat(asked_at)
+    )
+    if newer := since.first():
+        return {"store": store, "skipped": f"{newer} has been started since."}
+    try:
+        audit = open_audit(source, scope, marks=marks, started_by=STARTED_BY, user=_user(user))
+    except AlreadyRunning as running:
+        return {"store": store, "skipped": str(running)}
+    log(user, audit, ADDITION, "Started from the admin.")
+    return _told(carry_out(audit, source))
+
+
+def _source_of(audit: Audit) -> Source:
+    """The store of an audit, as the settings name it now. Raises InvalidRequest when they do not."""
+    fields = Scope.from_dict(audit.scope).fields
+    for source in find_sources(fields=fields):
+        if source.store.identity.fingerprint == audit.fingerprint:
+            return source
+    raise InvalidRequest(
+        f"{audit} looked at a store ({audit.fingerprint}) that the settings no longer name. Start a new audit instead."
+    )
+
+
+def _user(pk: str) -> Any:
+    return get_user_model()._default_manager.filter(pk=pk).first()
+
+
+def _told(audit: Audit) -> dict[str, Any]:
+    return {"audit": audit.pk, "trust": audit.trust, "counts": audit.counts}
+
+
+def now() -> str:
+    return timezone.now().isoformat()

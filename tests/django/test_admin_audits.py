@@ -1,0 +1,268 @@
+"""The admin's audits: the dashboard, an audit's page, what is started from them, exports."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test import Client, override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from imagesync.admin import audit_page, dashboard
+from imagesync.admin.charts import histogram, line, stacked, worst_prefixes
+from imagesync.models import Audit, AuditRange, Finding, Image
+from project.embedded_s3 import EmbeddedS3
+from tests.conftest import BUCKET
+from tests.django.helpers import make_images, run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/imagesync/audit/"
+
+
+@pytest.fixture
+def half(s3: EmbeddedS3) -> EmbeddedS3:
+    make_images(*(f"a/{number}.jpg" for number in range(6)))
+    for number in range(0, 6, 2):
+        s3.put(BUCKET, f"a/{number}.jpg")
+    return s3
+
+
+@pytest.fixture
+def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """A cluster that is running, and what was handed to it."""
+    tasks: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(audit_page, "cluster_is_running", lambda: True)
+    monkeypatch.setattr(audit_page, "queue", lambda *task: tasks.append(task))
+    return tasks
+
+
+def page_of(client: Client, address: str, **query: Any) -> str:
+    response = client.get(address, query)
+    assert response.status_code == 200, response
+    return str(response.content.decode())
+
+
+def said(response: Any) -> str:
+    return " ".join(str(message) for message in response.context["messages"])
+
+
+def staff(client: Client, *permissions: str) -> User:
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return user
+
+
+def test_dashboard__says_that_nothing_was_audited_yet(admin_client: Client) -> None:
+    page = page_of(admin_client, LIST)
+
+    assert "never audited" in page
+    assert "<svg viewBox" not in page
+
+
+def test_dashboard__tells_what_is_missing_where_and_since_when(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    run("check_s3_images")
+    half.delete(BUCKET, "a/0.jpg")
+    run("check_s3_images")
+
+    page = page_of(admin_client, LIST)
+
+    assert "needs attention" in page
+    assert re.search(r"<dt>Missing</dt><dd>4\s*<small>\+1 since the audit before", page)
+    assert "1 <small>new, 0 over" in page
+    assert re.search(
+        r"3 missing at audit \d+ of test-bucket, 4 at audit \d+ of test-bucket; at the most 4", page
+    )
+    assert '<th scope="row">a/</th>' in page
+    assert "<title>2025-10-27: 4</title>" in page
+    assert "2 no finding, 4 missing" in page
+
+
+def test_dashboard__is_healthy_where_all_is_there_and_stale_after_a_day(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    for number in range(6):
+        half.put(BUCKET, f"a/{number}.jpg")
+    run("check_s3_images")
+
+    assert 'imagesync-is-healthy">healthy' in page_of(admin_client, LIST)
+
+    Audit.objects.update(finished_at=timezone.now() - timedelta(hours=25))
+    assert 'imagesync-is-stale">stale' in page_of(admin_client, LIST)
+
+
+def test_dashboard__an_audit_that_is_not_believed_is_a_gap_and_no_news(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    run("check_s3_images")
+    half.denied[half.access_key] = {"s3:ListBucket"}
+    run("check_s3_images")
+
+    page = page_of(admin_client, LIST)
+
+    assert "needs attention" in page
+    assert "<td>not known</td>" in page
+    assert re.search(r"<dt>Missing</dt><dd>3", page)
+
+
+def test_dashboard__shows_how_far_a_running_audit_is(admin_client: Client) -> None:
+    audit = Audit.objects.create(
+        bucket="b", fingerprint="f", scope_key="k", lease_until=timezone.now() + timedelta(minutes=1)
+    )
+    for number, state in enumerate(["done", "pending", "pending", "pending"]):
+        AuditRange.objects.create(audit=audit, number=number, state=state)
+
+    assert "25 % of its ranges are done" in page_of(admin_client, LIST)
+
+    Audit.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    assert "was interrupted" in page_of(admin_client, LIST)
+
+
+def test_dashboard__escapes_hostile_folders(admin_client: Client, half: EmbeddedS3) -> None:
+    make_images("<script>alert(1)</script>\u202e/x.jpg")
+    run("check_s3_images")
+
+    page = page_of(admin_client, LIST)
+
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)&lt;/" in page
+
+
+def test_dashboard__has_no_inline_style_or_script(half: EmbeddedS3, admin_client: Client) -> None:
+    run("check_s3_images")
+
+    for address in (LIST, f"{LIST}{Audit.objects.get().pk}/change/"):
+        page = page_of(admin_client, address)
+        assert " style=" not in page
+        assert "<style" not in page
+        assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", page)
+
+
+def test_dashboard__figures_in_drawings_are_the_same_in_every_language(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    run("check_s3_images")
+    with override_settings(LANGUAGE_CODE="de", USE_THOUSAND_SEPARATOR=True):
+        drawings = re.findall(r"<rect[^>]*>", page_of(admin_client, LIST))
+
+    assert drawings
+    assert not [drawing for drawing in drawings if re.search(r'="[\d.]*,', drawing)]
+
+
+def test_pages__ask_as_often_for_many_findings_and_audits_as_for_few(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "SAMPLE", 20)
+    asked: dict[int, list[int]] = {}
+    for number in (21, 300):
+        audit = audit_with_findings(number)
+        for address in (LIST, f"{LIST}{audit.pk}/change/"):
+            admin_client.get(address)  # content types and the like are remembered
+            with CaptureQueriesContext(connection) as queries:
+                page_of(admin_client, address)
+            asked.setdefault(number, []).append(len(queries))
+
+    assert asked[21] == asked[300]
+    assert max(asked[300]) < 35
+
+
+def audit_with_findings(number: int) -> Audit:
+    audits = [
+        Audit.objects.create(
+            bucket="b",
+            fingerprint="f",
+            scope_key="k",
+            state="finished",
+            trust="trustworthy",
+            finished_at=timezone.now(),
+            counts={"records": number * 2, "present": number, "missing": number},
+        )
+        for _ in range(number // 10)
+    ]
+    images = make_images(*(f"x/{number}-{one}.jpg" for one in range(number)))
+    image_type = ContentType.objects.get_for_model(Image)
+    Finding.objects.bulk_create(
+        Finding(
+            fingerprint="f",
+            content_type=image_type,
+            object_pk=str(image.pk),
+            field="file",
+            key=image.file.name,
+            verdict="missing",
+            opened_by=audits[-1],
+            opened_at=timezone.now(),
+            settled=True,
+        )
+        for image in images
+    )
+    return audits[-1]
+
+
+def test_sample__is_taken_from_all_over_and_says_so(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "SAMPLE", 100)
+    audit = audit_with_findings(500)
+
+    found = dashboard.dashboard()
+
+    assert 80 <= found.sampled <= 120
+    assert found.missing == audit.counts["missing"]
+    assert "Taken from a random" in found.dates_told
+
+
+def test_histogram__is_as_fine_as_sixty_bars_allow_and_names_a_wall() -> None:
+    wall = {date(2026, 3, day): 40 for day in (3, 4, 5)}
+    few = {date(2026, 1, 1) + timedelta(days=10 * number): 1 for number in range(12)}
+
+    drawn = histogram({**few, **wall})
+
+    assert len(drawn.bars) <= 60
+    assert (drawn.wall, drawn.wall_percent) == ("2026-03-02 to 2026-03-08", 92)
+    assert sum(bar.number for bar in drawn.bars) == 132
+    assert histogram({}).bars == []
+
+
+@pytest.mark.parametrize("days", [1, 59, 60, 61, 400, 420, 1700, 1800, 5200, 5500, 50 * 365])
+def test_histogram__never_has_more_than_sixty_bars_and_loses_nothing(days: int) -> None:
+    first = date(1976, 5, 17)
+
+    drawn = histogram({first: 1, first + timedelta(days=days): 2})
+
+    assert 2 <= len(drawn.bars) <= 60 or days == 1
+    assert sum(bar.number for bar in drawn.bars) == 3
+    assert all(float(bar.x) >= 0 and float(bar.x) + float(bar.width) <= 600.1 for bar in drawn.bars)
+
+
+def test_stacked__fills_the_width_and_shows_one_in_a_million() -> None:
+    bars = stacked([("present", 1_000_000), ("missing", 1), ("denied", 0)])
+
+    assert [bar.kind for bar in bars] == ["present", "missing"]
+    assert float(bars[1].width) >= 2
+    assert float(bars[1].x) + float(bars[1].width) == pytest.approx(600, abs=0.2)
+
+
+def test_line__has_a_gap_where_nothing_is_known() -> None:
+    drawn = line([1, None, 3, 4])
+
+    assert [len(piece.split()) for piece in drawn.pieces] == [1, 2]
+    assert (drawn.last_x, drawn.last_y, drawn.top) == ("600.0", "4.0", 4)
+    assert line([0, 0]).last_y == "116.0"
+
+
+def test_worst_prefixes__go_as_deep_as_they_still_tell_something() -> None:
+    keys = [f"up/2026/03/{number}/x.jpg" for number in range(90)]
+    keys += [f"up/2025/{number}/x.jpg" for number in range(10)]
+
+    assert worst_prefixes(keys) == {"up/2026/03/": 90, **{f"up/2025/{number}/": 1 for number in range(7)}}
+    assert worst_prefixes(["x.jpg", "y.jpg"]) == {"": 2}
+    assert worst_prefixes(["store/x.jpg"], begin=6) == {"store/": 1}
