@@ -42,6 +42,7 @@ class Purge(Leased):
         verbose_name_plural = _("purges")
         ordering = ["-id"]
         get_latest_by = "id"
+        permissions = [("restore_purge", "Can restore what a purge took")]
         constraints = [
             models.UniqueConstraint(
                 fields=["fingerprint"],
