@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +52,20 @@ def latest_restorable() -> Purge | None:
 
 def preview_restore(purge: Purge, tombstones: list[Tombstone]) -> Restored:
     """What would come back and what is in the way, without changing anything."""
-    with transaction.atomic():
+    with ExitStack() as stack:
+        databases = _databases(tombstones)
+        for using in databases:
+            stack.enter_context(transaction.atomic(using=using))
         outcome = _put_all_back(purge, tombstones, executed=False)
-        transaction.set_rollback(True)
+        for using in databases:
+            transaction.set_rollback(True, using=using)
     return outcome
+
+
+def _databases(tombstones: Iterable[Tombstone]) -> set[str]:
+    """Where the tombstones are, and where their records are put back."""
+    models = {tombstone.content_type.model_class() for tombstone in tombstones}
+    return {router.db_for_write(model) for model in (Tombstone, *models) if model is not None}
 
 
 def execute_restore(purge: Purge, tombstones: list[Tombstone], *, restored_by: str) -> Restored:
