@@ -6,6 +6,7 @@ again. What these return is stored with the task, so it holds figures, never a k
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,10 +19,13 @@ from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.exceptions import AlreadyRunning, InvalidRequest
-from imagesync.models import Audit
+from imagesync.models import Audit, Purge, Tombstone
+from imagesync.purge.restore import Restored, execute_restore
 from imagesync.records import Scope, Source, find_sources
+from imagesync.reports import printable
 
 STARTED_BY = "admin"
+RESTORED_TOGETHER = 500
 
 
 def queue(function: Any, *arguments: Any) -> None:
@@ -54,6 +58,49 @@ def resume(audit: int, user: str) -> dict[str, Any]:
         return {"audit": audit, "skipped": str(running)}
     log(user, taken, CHANGE, "Resumed.")
     return _told(carry_out(taken, _source_of(taken)))
+
+
+def restore_records(purge: int, user: str, name: str) -> dict[str, Any]:
+    """Put back whatever a purge took and is not back yet."""
+    of = Purge.objects.defer("plan").get(pk=purge)
+    by = f"admin ({name})"[:64]
+    restored, in_the_way = 0, -1
+    while in_the_way:  # a record may need another one of the same purge to come back first
+        before, in_the_way = restored, 0
+        for some in _left(of):
+            outcome = execute_restore(of, some, restored_by=by)
+            log_restored(user, outcome)
+            restored += len(outcome.records)
+            in_the_way += len(outcome.conflicts)
+        if restored == before:
+            break
+    return {"purge": purge, "restored": restored, "conflicts": in_the_way}
+
+
+def _left(purge: Purge) -> Iterator[list[Tombstone]]:
+    after = 0
+    left = purge.tombstones.filter(restored_at=None).select_related("content_type").order_by("pk")
+    while some := list(left.filter(pk__gt=after)[:RESTORED_TOGETHER]):
+        yield some
+        after = some[-1].pk
+
+
+def log_restored(user: str, outcome: Restored) -> None:
+    """What came back, in Django's admin log."""
+    LogEntry.objects.bulk_create(
+        [
+            LogEntry(
+                user_id=user,
+                content_type=tombstone.content_type,
+                object_id=tombstone.object_pk,
+                object_repr=printable(tombstone.key)[:200],
+                action_flag=ADDITION if tombstone.action == "delete" else CHANGE,
+                change_message=f"Restored from purge {outcome.purge.pk}.",
+            )
+            for tombstone in outcome.records
+        ],
+        batch_size=RESTORED_TOGETHER,
+    )
 
 
 def log(user: str, about: Model, flag: int, message: str) -> None:
