@@ -1,24 +1,23 @@
-"""The admin's audits: the dashboard, an audit's page, what is started from them, exports."""
+"""The admin's list of audits under its dashboard: figures, charts, and how often the database is asked."""
 
 from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imagesync.admin import audit_page, dashboard
+from imagesync.admin import dashboard
 from imagesync.admin.charts import histogram, line, stacked, worst_prefixes
 from imagesync.models import Audit, AuditRange, Finding, Image
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
+from tests.django.admin_helpers import page_of
 from tests.django.helpers import make_images, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,32 +31,6 @@ def half(s3: EmbeddedS3) -> EmbeddedS3:
     for number in range(0, 6, 2):
         s3.put(BUCKET, f"a/{number}.jpg")
     return s3
-
-
-@pytest.fixture
-def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """A cluster that is running, and what was handed to it."""
-    tasks: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(audit_page, "cluster_is_running", lambda: True)
-    monkeypatch.setattr(audit_page, "queue", lambda *task: tasks.append(task))
-    return tasks
-
-
-def page_of(client: Client, address: str, **query: Any) -> str:
-    response = client.get(address, query)
-    assert response.status_code == 200, response
-    return str(response.content.decode())
-
-
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in response.context["messages"])
-
-
-def staff(client: Client, *permissions: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-    return user
 
 
 def test_dashboard__says_that_nothing_was_audited_yet(admin_client: Client) -> None:

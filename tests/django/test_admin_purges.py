@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import ADDITION, LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import Client
@@ -17,6 +17,7 @@ from imagesync.admin import background, purge_page
 from imagesync.models import Image, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
+from tests.django.admin_helpers import said, staff
 from tests.django.helpers import make_images, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,17 +51,6 @@ def address(purge: Purge) -> str:
 def restoring(client: Client, purge: Purge, *tombstones: Tombstone, **values: Any) -> Any:
     chosen = {"record": [one.pk for one in tombstones]} if tombstones else {}
     return client.post(f"{LIST}{purge.pk}/restore/", {**chosen, **values}, follow=True)
-
-
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in response.context["messages"])
-
-
-def staff(client: Client, *permissions: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-    return user
 
 
 def test_list__says_who_how_many_and_what_can_be_restored(purged: Purge, admin_client: Client) -> None:
