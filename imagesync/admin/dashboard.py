@@ -36,7 +36,7 @@ from imagesync.reports import printable
 AUDITS_SHOWN = 60
 COUNTED = 200_000
 """Open findings beyond these are not counted while somebody waits."""
-SAMPLE = 2_000
+SAMPLE = 1_000
 TURN, GOLDEN = 2**32, 2_654_435_761
 NEWS_COUNTED = 10_000
 OLDEST = timedelta(days=365 * 50)

@@ -17,7 +17,6 @@ class FindingAdmin(KeyedAdmin):
     list_display = ("shown_record", "shown_key", "verdict_word", "reason", "opened_at", "closed_at")
     list_filter = ("verdict", ("closed_at", admin.EmptyFieldListFilter))
     list_select_related = ("content_type",)
-    by_store = True
 
     class Media:
         css = {"all": ("imagesync/admin.css",)}

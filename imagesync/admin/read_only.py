@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.paginator import Paginator
-from django.db.models import F, Model, Q, QuerySet
+from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
@@ -14,7 +14,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import prefix_end
-from imagesync.models import Audit
 from imagesync.records.stream import byte_ordered
 from imagesync.reports import printable
 
@@ -56,18 +55,15 @@ class KeyedAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     paginator = BoundedPaginator
     list_per_page = 50
-    by_store = False
-    """Whether the index of keys begins with the store's fingerprint."""
+    sortable_by = ()  # by any other column, the whole table would be sorted for one page
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
+        """What is found comes in key order: so the index has it."""
         if not search_term:
             return queryset, False
-        if self.by_store:  # without it the index cannot be entered
-            stores = Audit.objects.order_by().values_list("fingerprint", flat=True).distinct()
-            queryset = queryset.filter(fingerprint__in=list(stores))
-        return with_key(queryset, search_term), False
+        return with_key(queryset, search_term).order_by("byte_key", "pk"), False
 
     @admin.display(description=_("key"))
     def shown_key(self, row: Any) -> SafeString:
@@ -75,14 +71,14 @@ class KeyedAdmin(ReadOnlyAdmin):
 
 
 def with_key(rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-    """The rows whose key is ``term``; with ``*`` at its end, also those that begin so. In any case its bytes."""
+    """The rows whose key is ``term``, or begins with what stands before a ``*`` at its end; compared by their bytes."""
     rows = rows.annotate(byte_key=byte_ordered(F("key"), rows.db))
     if not term.endswith("*"):
         return rows.filter(byte_key=term)
     prefix = term[:-1]
     end = prefix_end(prefix)
-    begins = Q(byte_key__gte=prefix) & (Q() if end is None else Q(byte_key__lt=end))
-    return rows.filter(begins | Q(byte_key=term))
+    rows = rows.filter(byte_key__gte=prefix)
+    return rows if end is None else rows.filter(byte_key__lt=end)
 
 
 def short_key(key: str) -> SafeString:

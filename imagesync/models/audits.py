@@ -176,6 +176,12 @@ class Finding(models.Model):
         indexes = [
             models.Index(fields=["content_type", "object_pk"], name="imagesync_finding_record"),
             models.Index(fields=["opened_by", "settled"], name="imagesync_finding_opened"),
+            models.Index(fields=["verdict", "id"], name="imagesync_finding_verdict"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(closed_at=None, settled=True),
+                name="imagesync_finding_open",
+            ),
         ]
 
     def __str__(self) -> str:
