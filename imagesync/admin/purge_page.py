@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 
 from imagesync.admin.background import log_restored, queue, restore_records
 from imagesync.admin.dashboard import capped
-from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, short_key, who, with_key
+from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, in_order, short_key, who, with_key
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.models import Purge, Tombstone
 from imagesync.purge.restore import Restored, execute_restore, preview_restore
@@ -218,7 +218,7 @@ def purge_context(purge: Purge, request: HttpRequest) -> dict[str, Any]:
     return {
         "who": who(purge),
         "refused": {name: printable(value) for name, value in (purge.refused or {}).items()},
-        "counts": [(what, number) for what, number in purge.counts.items()],
+        "counts": in_order(purge.counts),
         "kept": kept_reasons(purge),
         "limits": [(name, printable(value)) for name, value in sorted(purge.limits.items())],
         "gone": gone,

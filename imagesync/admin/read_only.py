@@ -14,12 +14,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import prefix_end
+from imagesync.core.verdicts import Verdict
 from imagesync.records.stream import byte_ordered
 from imagesync.reports import printable
 
 PAGED = 10_000
 """Rows that can be paged through; what lies behind is found by filter and search."""
 KEY_SHOWN = 60
+ORDER = ["records", *(verdict.value for verdict in Verdict), "planned", "deleted", "cleared", "kept"]
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):
@@ -94,7 +96,12 @@ def shown_verdict(verdict: str) -> SafeString:
 
 def figures(counts: dict[str, int]) -> str:
     """What was counted, zeros left out."""
-    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
+    return ", ".join(f"{number:,} {what}" for what, number in in_order(counts) if number)
+
+
+def in_order(counts: dict[str, int]) -> list[tuple[str, int]]:
+    """What was counted, in the order in which people think of it; PostgreSQL's JSON has one of its own."""
+    return sorted(counts.items(), key=lambda item: ORDER.index(item[0]) if item[0] in ORDER else len(ORDER))
 
 
 def who(row: Any) -> str:

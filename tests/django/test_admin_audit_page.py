@@ -6,6 +6,8 @@ import csv
 import io
 import json
 import shlex
+import signal
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +16,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import Task
 
 from imagesync.admin import audit_page, background, finding_pages
 from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
@@ -23,9 +27,11 @@ from imagesync.models import Audit, Finding, Image
 from imagesync.records import Scope, find_sources
 from imagesync.records.findings import findings_of
 from project.embedded_s3 import EmbeddedS3
+from project.settings import Q_CLUSTER
 from tests.conftest import BUCKET
 from tests.django.admin_helpers import page_of, said, staff
 from tests.django.helpers import make_images, run, verdicts
+from tests.processes import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -221,6 +227,29 @@ def test_run_now__without_a_cluster_says_so_and_names_the_command(
     assert "Nothing was started." in said(response)
     assert "python manage.py check_s3_images" in said(response)
     assert not Audit.objects.exists()
+
+
+def test_run_now__is_carried_out_by_a_real_cluster(
+    half: EmbeddedS3, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_page, "cluster_is_running", lambda: True)  # its reports are in its own memory
+    for name in ("PREFIX", "CLUSTER_NAME"):  # the queue of the process that is started
+        monkeypatch.setattr(Conf, name, Q_CLUSTER["name"])
+    admin_client.post(f"{LIST}run/")
+    cluster = start(half, BUCKET, "qcluster")
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not Task.objects.exists():
+            assert cluster.poll() is None, cluster.communicate()[1]
+            time.sleep(0.3)
+    finally:
+        cluster.send_signal(signal.SIGTERM)
+        cluster.communicate(timeout=30)
+
+    task, audit = Task.objects.get(), Audit.objects.get()
+    assert task.success, task.result
+    assert (task.func, task.group) == ("imagesync.admin.background.audit_stores", "imagesync")
+    assert (audit.state, audit.started_by, str(audit.user)) == ("finished", "admin", "admin")
 
 
 def test_run_again__looks_at_the_same_records(
