@@ -61,9 +61,16 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
         findings = findings if end is None else findings.filter(byte_key__lt=end)
     if scope.is_explicit:
         wanted = Q(key__in=scope.keys)
-        for label, pk in scope.ids:
+        pks: dict[str, list[str]] = defaultdict(list)
+        for label, pk in scope.ids:  # one OR for each of a sample would be more than SQLite takes
+            pks[label].append(pk)
+        for label, texts in pks.items():
             app_label, model_name, *one_field = label.split(".")
-            named = Q(content_type__app_label=app_label, content_type__model=model_name.lower(), object_pk=pk)
+            named = Q(
+                content_type__app_label=app_label,
+                content_type__model=model_name.lower(),
+                object_pk__in=texts,
+            )
             wanted |= named & Q(field=one_field[0]) if one_field else named
         findings = findings.filter(wanted)
     return findings
