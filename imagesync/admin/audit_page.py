@@ -150,7 +150,9 @@ class AuditPages(admin.ModelAdmin):
     def _audit(self, request: HttpRequest, pk: int) -> Audit:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        audit: Audit | None = self.get_queryset(request).select_related("user").filter(pk=pk).first()
+        audit: Audit | None = (
+            self.get_queryset(request).defer(None).select_related("user").filter(pk=pk).first()
+        )
         if audit is None:
             raise Http404
         return audit

@@ -50,7 +50,7 @@ class AuditAdmin(AuditPages, ReadOnlyAdmin):
             trust__in=BELIEVED,
             pk__lt=OuterRef("pk"),
         )
-        audits: QuerySet[Audit] = super().get_queryset(request).defer("canaries")
+        audits: QuerySet[Audit] = super().get_queryset(request).defer("canaries", "scope", "failed_reads")
         return audits.annotate(counts_before=Subquery(before.order_by("-pk").values("counts")[:1]))
 
     def changelist_view(

@@ -200,11 +200,13 @@ def took(audit: Audit) -> str:
 def _stores() -> list[Audit]:
     """The newest audit of each store, the newest first."""
     newest = Audit.objects.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
-    return list(Audit.objects.filter(pk__in=newest).defer("canaries", "failed_reads").order_by("-pk")[:20])
+    return list(
+        Audit.objects.filter(pk__in=newest).defer("canaries", "scope", "failed_reads").order_by("-pk")[:20]
+    )
 
 
 def _tell_audits(found: Dashboard, fingerprint: str) -> None:
-    of_store = Audit.objects.filter(fingerprint=fingerprint).defer("canaries", "failed_reads")
+    of_store = Audit.objects.filter(fingerprint=fingerprint).defer("canaries", "scope", "failed_reads")
     whole = of_store.filter(state=Audit.State.FINISHED, full_scope=True)
     audits = list(whole.order_by("-pk")[: AUDITS_SHOWN + 1])
     unfinished = of_store.exclude(state=Audit.State.FINISHED).order_by("-pk").first()
