@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imagesync.admin import dashboard
+from imagesync.admin import dashboard, open_findings
 from imagesync.admin.charts import histogram, line, stacked, worst_prefixes
 from imagesync.models import Audit, AuditRange, Finding, Image
 from project.embedded_s3 import EmbeddedS3
@@ -134,7 +134,7 @@ def test_dashboard__figures_in_drawings_are_the_same_in_every_language(
 def test_pages__ask_as_often_for_many_findings_and_audits_as_for_few(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "SAMPLE", 20)
+    monkeypatch.setattr(open_findings, "SAMPLE", 20)
     asked: dict[int, list[int]] = {}
     for number in (21, 300):
         audit = audit_with_findings(number)
@@ -183,7 +183,7 @@ def audit_with_findings(number: int) -> Audit:
 def test_sample__is_taken_from_all_over_and_says_so(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dashboard, "SAMPLE", 100)
+    monkeypatch.setattr(open_findings, "SAMPLE", 100)
     audit = audit_with_findings(500)
 
     found = dashboard.dashboard()
