@@ -28,4 +28,10 @@ class Migration(migrations.Migration):
                 name="imagesync_finding_open",
             ),
         ),
+        AddIndexWithoutLock(
+            model_name="tombstone",
+            index=models.Index(
+                fields=["purge", "id"], condition=models.Q(restored_at=None), name="imagesync_tombstone_left"
+            ),
+        ),
     ]

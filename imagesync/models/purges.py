@@ -74,7 +74,12 @@ class Tombstone(models.Model):
         verbose_name = _("tombstone")
         verbose_name_plural = _("tombstones")
         ordering = ["id"]
-        indexes = [models.Index(fields=["content_type", "object_pk"], name="imagesync_tombstone_record")]
+        indexes = [
+            models.Index(fields=["content_type", "object_pk"], name="imagesync_tombstone_record"),
+            models.Index(
+                fields=["purge", "id"], condition=models.Q(restored_at=None), name="imagesync_tombstone_left"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"tombstone of {self.record_label}"
