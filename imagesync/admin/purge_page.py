@@ -65,7 +65,7 @@ class PurgePages(ReadOnlyAdmin):
         return [path("<int:pk>/restore/", restore, name="imagesync_purge_restore"), *super().get_urls()]
 
     def has_restore_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("imagesync.restore_purge")
+        return request.user.has_perm("imagesync.restore_image")
 
     def change_view(
         self,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from imagesync.conf import app_settings
 from django.db.models import QuerySet
 
+from imagesync.conf import app_settings
 from imagesync.core.estimate import estimate_missing
 from imagesync.models import Audit, Finding, Purge
 from imagesync.records.findings import findings_of

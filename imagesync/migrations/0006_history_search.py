@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     # PostgreSQL builds an index without locking only outside of a transaction
     atomic = False
 
-    dependencies = [("imagesync", "0005_restore_purge")]
+    dependencies = [("imagesync", "0005_admin_lists")]
 
     operations = [
         AddByteOrderIndex("finding", "key", "imagesync_finding_key"),

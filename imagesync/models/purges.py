@@ -42,7 +42,6 @@ class Purge(Leased):
         verbose_name_plural = _("purges")
         ordering = ["-id"]
         get_latest_by = "id"
-        permissions = [("restore_purge", "Can restore what a purge took")]
         constraints = [
             models.UniqueConstraint(
                 fields=["fingerprint"],

@@ -245,10 +245,10 @@ def test_background__ends_where_nothing_more_can_be_restored(
     ("permissions", "sees", "restores"),
     [
         ([], 403, 403),
-        (["restore_purge"], 403, 403),
+        (["restore_image"], 403, 403),
         (["view_purge"], 200, 403),
         (["view_purge", "purge_image", "delete_image", "check_image"], 200, 403),
-        (["view_purge", "restore_purge"], 200, 200),
+        (["view_purge", "restore_image"], 200, 200),
     ],
 )
 def test_permissions__decide_who_sees_and_who_restores(
