@@ -152,8 +152,8 @@ class Book:
             here = [judgement.record.identity for judgement in batch.judgements]
             return _by_record(row for some in _some(here) for row in _standing(ours.filter(of_records(some))))
         keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
-        # outside of the scope's prefix nobody looked, so nothing there is over
-        window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix))
+        # outside of the scope's prefix and selection nobody looked, so nothing there is over
+        window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))
         first = batch.behind[0] if batch.behind else part.first_key
         window = window.filter(byte_key__gte=first) if first else window
         if batch.ends:

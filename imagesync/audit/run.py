@@ -185,7 +185,9 @@ class _Running:
         audit.reasons = [reason.to_dict() for reason in reasons]
         audit.counts = _all_counts(counts or Counter())
         audit.saw_all_objects = (
-            counts is not None and not self.scope.is_explicit and all(part.whole for part in self._ranges())
+            counts is not None
+            and not (self.scope.is_explicit or self.scope.job)
+            and all(part.whole for part in self._ranges())
         )
         audit.unreferenced = (
             sum(part.unreferenced for part in self._ranges()) if audit.saw_all_objects else None

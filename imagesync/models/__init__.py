@@ -1,10 +1,11 @@
-"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone."""
+"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone, Job, JobRecord."""
 
 from __future__ import annotations
 
 from imagesync.models.audits import Audit, AuditRange, Finding
 from imagesync.models.failed_reads import FailedRead
 from imagesync.models.images import AbstractImage, Image, Utf8Length
+from imagesync.models.jobs import Job, JobRecord
 from imagesync.models.purges import Purge, Tombstone
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "FailedRead",
     "Finding",
     "Image",
+    "Job",
+    "JobRecord",
     "Purge",
     "Tombstone",
     "Utf8Length",

@@ -12,6 +12,7 @@ from imagesync.core.ranges import prefix_end
 from imagesync.core.verdicts import NOT_KNOWN
 from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
+from imagesync.records.selected import selected_findings
 from imagesync.records.stream import RecordKey, byte_ordered
 from imagesync.records.targets import Target
 
@@ -59,6 +60,8 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
         findings = findings.filter(byte_key__gte=scope.prefix)
         end = prefix_end(scope.prefix)
         findings = findings if end is None else findings.filter(byte_key__lt=end)
+    if scope.job:
+        findings = selected_findings(findings, scope.job)
     if scope.is_explicit:
         wanted = Q(key__in=scope.keys)
         pks: dict[str, list[str]] = defaultdict(list)

@@ -33,12 +33,14 @@ class Scope:
     """How many records to draw at random; ``ids`` holds them once they are drawn."""
     population: int = 0
     """Of how many records the sample was drawn."""
+    job: int = 0
+    """The records that were selected in the admin for this job; nothing but what it selected."""
     adopt: tuple[str, ...] = field(default=())
     """Fingerprints of stores that moved here: their records count as this store's."""
 
     @property
     def is_full(self) -> bool:
-        return not (self.fields or self.prefix or self.keys or self.ids or self.sample)
+        return not (self.fields or self.prefix or self.keys or self.ids or self.sample or self.job)
 
     @property
     def is_explicit(self) -> bool:
@@ -48,7 +50,10 @@ class Scope:
     @property
     def hash(self) -> str:
         """Two audits of the same store and hash do the same work."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        document = asdict(self)
+        if not self.job:  # the hashes of audits from before there were jobs stay what they are
+            del document["job"]
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: only what narrows."""

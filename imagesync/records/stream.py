@@ -20,6 +20,7 @@ from imagesync.core.ranges import prefix_end
 from imagesync.core.verdicts import Expected
 from imagesync.exceptions import NothingMatches
 from imagesync.records.scope import Scope
+from imagesync.records.selected import selected_rows
 from imagesync.records.targets import Source, Target, record_label
 from imagesync.records.unreadable import readable, unreadable_names
 from imagesync.storage.store import Store
@@ -127,11 +128,19 @@ def _chunked(rows: QuerySet[Model], lookup: str, values: list[Any]) -> Iterator[
 def rows_in_scope(target: Target, store: Store, scope: Scope) -> QuerySet[Model]:
     """The rows of a field that name something, with ``byte_name`` to order and compare by."""
     rows = base_rows(target.model)
+    if scope.job:
+        rows = selected_rows(rows, scope.job)
     name = target.field.attname
     rows = (
         rows.annotate(byte_name=byte_ordered(F(name), rows.db)).exclude(**{name: ""}).exclude(**{name: None})
     )
     return _with_prefix(rows, scope.prefix, store) if scope.prefix else rows
+
+
+def named_rows(target: Target, store: Store, scope: Scope) -> QuerySet[Model]:
+    """The rows of a field that a scope names by id; all that it has when it names none."""
+    rows = rows_in_scope(target, store, scope)
+    return rows.filter(pk__in=_pks_of(scope, target)) if scope.ids else rows
 
 
 def _with_prefix(rows: QuerySet[Model], prefix: str, store: Store) -> QuerySet[Model]:

@@ -117,6 +117,16 @@ def find_targets() -> list[Target]:
     return list(_targets(app_settings()))
 
 
+def targets_of(model: type[Model]) -> list[Target]:
+    """The file fields on S3 that a model's rows have, those of its parents included. No client is made."""
+    return [target for target in _targets(app_settings()) if issubclass(model, target.model)]
+
+
+def policies_of(fields: Collection[str]) -> dict[str, str]:
+    """What may be done about orphans of these fields (``app.Model.field``), as far as they exist."""
+    return {target.label: target.policy for target in _targets(app_settings()) if target.label in fields}
+
+
 def store_options(settings: AppSettings, workers: int | None = None) -> ClientOptions:
     return ClientOptions(
         connect_timeout=settings.connect_timeout,
