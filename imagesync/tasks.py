@@ -11,7 +11,7 @@ from typing import Any
 
 from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
-from imagesync.models import Audit, Purge
+from imagesync.models import Audit, Job, Purge
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
@@ -34,6 +34,21 @@ def purge_orphans(storage: str = "", max_delete: int | None = None) -> list[dict
         if any(target.policy != "report" for target in source.targets)
     ]
     return [_purge(source, max_delete) for source in deletable]
+
+
+def work_off(job: int) -> dict[str, Any]:
+    """Carry out what somebody asked for in the admin. A second delivery does nothing and says so."""
+    from imagesync.jobs import (
+        work_off as carry_out_job,  # it writes the admin's log, which need not be installed
+    )
+
+    asked = Job.objects.get(pk=job)
+    try:
+        carry_out_job(asked)
+    except AlreadyRunning as running:
+        return {"job": job, "skipped": str(running)}
+    logger.info("job %s (%s): %s", job, asked.kind, asked.state)
+    return {"job": job, "kind": asked.kind, "state": asked.state}
 
 
 def _audit(source: Source) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -70,14 +70,21 @@ def make_plan(
     named_by_hand: bool = False,
     planned_by: str = "",
     user: Any = None,
+    objection: Callable[[Case], str] | None = None,
+    chosen: Mapping[str, Any] | None = None,
+    heartbeat: Callable[[], None] | None = None,
 ) -> Purge:
-    """Plan a purge and store it: state ``planned``, or ``refused`` when a rail says so. Touches nothing."""
+    """Plan a purge and store it: state ``planned``, or ``refused`` when a rail says so. Touches nothing.
+
+    ``objection`` says why somebody may not purge a record, or nothing; ``chosen`` is told with the plan: how its
+    records were selected.
+    """
     scope = scope or Scope()
     now = timezone.now()
     forget_database_rules()
     receivers: set[str] = set()
     plan = plan_purge(
-        _candidates(source, audit, scope, receivers),
+        _candidates(source, audit, scope, receivers, objection, heartbeat),
         audit=_audit_facts(audit, named_by_hand),
         store=_store_facts(source),
         limits=limits,
@@ -90,14 +97,21 @@ def make_plan(
         planned_at=now,
         planned_by=planned_by,
         user=user,
-        limits=_limits_document(limits, scope),
+        limits=_limits_document(limits, scope) | ({"chosen": dict(chosen)} if chosen else {}),
         plan=_plan_document(plan, receivers),
         refused=plan.refused.to_dict() if plan.refused else None,
         counts={"planned": len(plan.go), "deleted": 0, "cleared": 0, "kept": len(plan.keep)},
     )
 
 
-def _candidates(source: Source, audit: Audit, scope: Scope, receivers: set[str]) -> Iterator[Candidate]:
+def _candidates(
+    source: Source,
+    audit: Audit,
+    scope: Scope,
+    receivers: set[str],
+    objection: Callable[[Case], str] | None,
+    heartbeat: Callable[[], None] | None,
+) -> Iterator[Candidate]:
     targets = {(target.content_type.pk, target.field.name): target for target in source.targets}
     missing = in_scope(findings_of(audit), scope).filter(verdict=Verdict.MISSING, closed_at=None)
     proven = _Proven(missing)
@@ -106,9 +120,11 @@ def _candidates(source: Source, audit: Audit, scope: Scope, receivers: set[str])
         if (finding.content_type_id, finding.field) in targets:
             chunk.append(finding)
         if len(chunk) == CHUNK:
-            yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers)
+            yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers, objection)
             chunk = []
-    yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers)
+            if heartbeat is not None:
+                heartbeat()
+    yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers, objection)
 
 
 def _chunk_of_candidates(
@@ -118,6 +134,7 @@ def _chunk_of_candidates(
     audit: Audit,
     proven: _Proven,
     receivers: set[str],
+    objection: Callable[[Case], str] | None,
 ) -> Iterator[Candidate]:
     rows = _rows_of(findings, targets)
     restored = _restored_before(findings)
@@ -137,7 +154,9 @@ def _chunk_of_candidates(
             missing_since=finding.opened_at,
             seen_again_at=audit.finished_at,
             restored_before=(finding.content_type_id, finding.object_pk) in restored,
-            objection=case.objection or not_proven_missing(case, proven),
+            objection=case.objection
+            or not_proven_missing(case, proven)
+            or (objection(case) if objection else ""),
             cascades=case.effects.cascades() if case.effects is not None else {},
         )
 

@@ -28,6 +28,7 @@ COMMANDS = [
     "debug_s3_image",
     "imagesync_doctor",
     "imagesync_schedule",
+    "imagesync_job",
 ]
 DJANGO_OPTIONS = {
     "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",

@@ -1,0 +1,181 @@
+"""A job, carried out: once, under a lease, by the same use cases that the commands call."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from imagesync.audit import carry_out, clear_marks, interrupted_audit, open_audit, resume_audit
+from imagesync.core.progress import Progress
+from imagesync.exceptions import AlreadyRunning, ImageSyncError, NothingMatches
+from imagesync.jobs.log import log_audit, log_cleared, log_purge
+from imagesync.jobs.rights import Rights
+from imagesync.jobs.sources import source_to_purge, sources_of
+from imagesync.models import Audit, Job, JobRecord, Purge
+from imagesync.models.leases import LEASE
+from imagesync.purge.execute import execute_plan
+from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.records import Scope
+
+STARTED_BY = "admin"
+BEAT_SECONDS = 5.0
+KEPT = timedelta(days=7)
+"""How long a selection is kept: a plan that rests on it is too old by then to be executed."""
+
+
+def work_off(job: Job, progress: Progress | None = None) -> Job:
+    """Carry a job out. What it could not do is its ``failure``; it can be started again.
+
+    Raises AlreadyRunning when somebody is at it, or it was done.
+    """
+    if not job.take_lease(states=(Job.State.WAITING, Job.State.FAILED)):
+        job.refresh_from_db()
+        raise AlreadyRunning(_busy(job))
+    Job.objects.filter(pk=job.pk).update(started_at=timezone.now(), failure="")
+    steps = {
+        Job.Kind.CHECK: _look,
+        Job.Kind.MARK: _look,
+        Job.Kind.CLEAR: _clear,
+        Job.Kind.PLAN: _plan,
+        Job.Kind.PURGE: _purge,
+    }
+    ended, failure = Job.State.WAITING, ""
+    try:
+        steps[Job.Kind(job.kind)](job, _Beat(job, progress or Progress()))
+        ended = Job.State.DONE
+    except AlreadyRunning as error:
+        if job.kind != Job.Kind.PURGE:  # somebody else is at the very audit: it is theirs to finish
+            raise
+        ended, failure = Job.State.FAILED, str(error)  # a plan is executed once
+    except ImageSyncError as error:
+        ended, failure = Job.State.FAILED, str(error)
+    finally:
+        _release(job, ended, failure)
+    return job
+
+
+def plan_of_selection(job: Job, rights: Rights, *, heartbeat: Any = None) -> Purge:
+    """The plan to purge what is missing among a job's records, resting on the audit that was confirmed."""
+    source = source_to_purge(job.fields)
+    audit = job.audit or latest_audit(source)
+    if audit is None:
+        raise NothingMatches("There is no finished audit of this store. Run check_s3_images.")
+    return make_plan(
+        source,
+        audit,
+        limits=limits_from_settings(),
+        scope=Scope(fields=tuple(job.fields), job=job.pk),
+        planned_by=STARTED_BY,
+        user=job.user,
+        objection=rights.objection,
+        chosen={"records": job.records, "by": job.chosen_by},
+        heartbeat=heartbeat,
+    )
+
+
+def forget_selections() -> None:
+    """Remove what old jobs had selected. The jobs stay: they say who did what."""
+    JobRecord.objects.filter(job__created_at__lt=timezone.now() - KEPT).delete()
+
+
+class _Beat(Progress):
+    """Says that the job is alive, while it says how far it is."""
+
+    def __init__(self, job: Job, told: Progress) -> None:
+        self._job = job
+        self._told = told
+        self._at = time.monotonic()
+
+    def begin(self, what: str, total: int | None = None) -> None:
+        self._told.begin(what, total)
+        self.beat()
+
+    def advance(self, done: int, **figures: int) -> None:
+        self._told.advance(done, **figures)
+        self.beat()
+
+    def beat(self) -> None:
+        if time.monotonic() - self._at > BEAT_SECONDS:
+            self._at = time.monotonic()
+            # not renew_lease: whoever took over finds the audit or the purge under its own lease
+            Job.objects.filter(pk=self._job.pk, lease_owner=self._job.lease_owner).update(
+                lease_until=timezone.now() + LEASE
+            )
+
+
+def _look(job: Job, beat: _Beat) -> None:
+    scope = Scope(fields=tuple(job.fields), job=job.pk)
+    done = job.outcome.setdefault("audits", [])
+    for source in sources_of(job.fields):
+        fingerprint = source.store.identity.fingerprint
+        if Audit.objects.filter(pk__in=done, fingerprint=fingerprint, state=Audit.State.FINISHED).exists():
+            continue  # a second delivery, of a job on several stores
+        interrupted = interrupted_audit(source, scope)
+        if interrupted is not None:
+            audit = resume_audit(interrupted, source)
+        else:
+            audit = open_audit(source, scope, started_by=STARTED_BY, user=job.user)
+        if audit.pk not in done:
+            done.append(audit.pk)
+            Job.objects.filter(pk=job.pk).update(outcome=job.outcome)
+        carry_out(audit, source, beat)
+        if job.user_id:
+            log_audit(audit, job.user_id)
+
+
+def _clear(job: Job, beat: _Beat) -> None:
+    scope = Scope(fields=tuple(job.fields), job=job.pk)
+    cleared = job.outcome.get("cleared", 0)
+    for source in sources_of(job.fields):
+        for batch in clear_marks(source, scope):
+            if job.user_id:
+                log_cleared(((record[0], record[1], key) for record, key in batch), job.user_id)
+            cleared += len(batch)
+            job.outcome["cleared"] = cleared
+            Job.objects.filter(pk=job.pk).update(outcome=job.outcome)
+            beat.advance(cleared)
+
+
+def _plan(job: Job, beat: _Beat) -> None:
+    job.purge = plan_of_selection(job, Rights.of_job(job), heartbeat=beat.beat)
+    job.outcome["purge"] = job.purge.pk
+    Job.objects.filter(pk=job.pk).update(purge=job.purge, outcome=job.outcome)
+
+
+def _purge(job: Job, beat: _Beat) -> None:
+    if job.purge is None:
+        raise NothingMatches("The plan of this job is gone. Plan it anew.")
+    try:
+        execute_plan(job.purge, source_to_purge(job.fields), beat)
+    finally:
+        # also of one whose process died: what it had deleted by then is told now
+        if job.user_id and not job.outcome.get("logged"):
+            log_purge(job.purge, job.user_id)
+            job.outcome["logged"] = True
+
+
+def _release(job: Job, state: Job.State, failure: str) -> None:
+    ours = Job.objects.filter(pk=job.pk)
+    if state != Job.State.DONE:  # what is done is done, whoever thought us dead
+        ours = ours.filter(lease_owner=job.lease_owner)
+    job.state, job.failure = state, failure
+    job.finished_at = timezone.now() if job.is_over else None
+    job.lease_owner, job.lease_until = "", None
+    ours.update(
+        state=state,
+        failure=failure,
+        finished_at=job.finished_at,
+        lease_owner="",
+        lease_until=None,
+        outcome=job.outcome,
+    )
+
+
+def _busy(job: Job) -> str:
+    if job.state == Job.State.DONE:
+        return f"Job {job.pk} is done already."
+    until = f"{job.lease_until:%H:%M:%S} UTC" if job.lease_until else "now"
+    return f"Job {job.pk} is being worked on. If its process died, it can be taken over after {until}."
