@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import router
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from imagesync.core.ranges import prefix_end
-from imagesync.core.verdicts import NOT_KNOWN
+from imagesync.core.verdicts import NOT_KNOWN, Verdict
 from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
-from imagesync.records.selected import selected_findings
+from imagesync.records.selected import pk_as_text, selected_findings
 from imagesync.records.stream import RecordKey, byte_ordered
 from imagesync.records.targets import Target
 
@@ -96,3 +97,14 @@ def of_records(keys: Iterable[RecordKey]) -> Q:
     for (content_type, field), texts in pks.items():
         wanted |= Q(content_type=content_type, field=field, object_pk__in=texts)
     return wanted
+
+
+def of_missing(rows: QuerySet[Any], fingerprint: str, targets: Iterable[Target]) -> QuerySet[Any]:
+    """The rows of which some file is known to be missing from a store."""
+    found = Finding.objects.open().filter(
+        of_fields(targets), fingerprint=fingerprint, verdict=Verdict.MISSING.value
+    )
+    if rows.db != router.db_for_read(Finding):
+        pks = found.values_list("object_pk", flat=True).distinct()
+        return rows.filter(pk__in=[rows.model._meta.pk.to_python(pk) for pk in pks.iterator()])
+    return rows.filter(Exists(found.filter(object_pk=pk_as_text(rows.model, rows.db, outer=True))))

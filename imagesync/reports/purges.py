@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from imagesync.reports.escaping import cell, printable
+from imagesync.reports.escaping import printable
+from imagesync.reports.tables import csv_lines
 
 Document = Mapping[str, Any]
 
@@ -20,7 +20,7 @@ def write_purge(out: TextIO, format: str, document: Document) -> None:
     if format == "json":
         out.write(json.dumps(document) + "\n")
     elif format == "csv":
-        _csv(out, document)
+        out.writelines(purge_csv(document))
     else:
         out.writelines(line + "\n" for line in _text(document))
 
@@ -32,24 +32,18 @@ def write_restore(out: TextIO, format: str, document: Document) -> None:
         out.writelines(line + "\n" for line in _restore_text(document))
 
 
-def _csv(out: TextIO, document: Document) -> None:
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(["purge", "record", "key", "action", "why", "cascades"])
+def purge_csv(document: Document) -> Iterator[str]:
+    """The whole plan, line by line."""
+    return csv_lines(_table(document))
+
+
+def _table(document: Document) -> Iterator[Sequence[Any]]:
+    yield ("purge", "record", "key", "action", "why", "cascades")
     for entry in document["delete"]:
         cascades = "; ".join(f"{label}: {number}" for label, number in sorted(entry["cascades"].items()))
-        writer.writerow(
-            [
-                cell(one)
-                for one in (document["purge"], entry["record"], entry["key"], entry["action"], "", cascades)
-            ]
-        )
+        yield (document["purge"], entry["record"], entry["key"], entry["action"], "", cascades)
     for entry in document["keep"]:
-        writer.writerow(
-            [
-                cell(one)
-                for one in (document["purge"], entry["record"], entry["key"], "keep", entry["why"], "")
-            ]
-        )
+        yield (document["purge"], entry["record"], entry["key"], "keep", entry["why"], "")
 
 
 def _text(document: Document) -> Iterator[str]:

@@ -65,3 +65,9 @@ def _picture(image: Any, *, verdict: str | None, name: str = "") -> Picture:
     if not isinstance(file, FieldFile):
         raise TypeError(f"An image or a file field is expected, not a {type(image).__name__}.")
     return picture_of(file, verdict=verdict, name=name)
+
+
+@register.filter
+def thousands(number: Any) -> str:
+    """A whole number as people read it: ``1,200,000``."""
+    return f"{int(number or 0):,}"

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
@@ -10,6 +8,7 @@ from django.test import Client
 from imagesync.models import Image, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
+from tests.django.admin_pages import act, said, token_of
 from tests.django.helpers import make_images, run, verdicts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,16 +22,6 @@ def half(s3: EmbeddedS3) -> EmbeddedS3:
     for number in range(0, 6, 2):
         s3.put(BUCKET, f"{number}.jpg")
     return s3
-
-
-def act(client: Client, action: str, images: Any) -> Any:
-    return client.post(
-        LIST, {"action": action, "_selected_action": [image.pk for image in images], "index": 0}, follow=True
-    )
-
-
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in response.context["messages"])
 
 
 def test_changelist__filters_by_verdict_and_offers_no_stock_delete(
@@ -98,18 +87,19 @@ def test_purge__shows_the_plan_asks_for_the_number_and_can_be_undone(
     assert "1.jpg" in text
     assert Image.objects.count() == 6
 
-    wrong = admin_client.post(address, {"number": "4"})
+    form = {"number": "3", "token": token_of(page)}
+    wrong = admin_client.post(address, {**form, "number": "4"})
     assert "not the number" in wrong.content.decode()
     assert Image.objects.count() == 6
 
-    done = admin_client.post(address, {"number": "3"}, follow=True)
+    done = admin_client.post(address, form, follow=True)
     assert "3 deleted, 0 kept" in said(done)
     assert sorted(verdicts()) == ["0.jpg", "2.jpg", "4.jpg"]
     assert Tombstone.objects.count() == 3
     assert LogEntry.objects.filter(action_flag=3).count() == 3
 
-    again = admin_client.post(address, {"number": "3"})
-    assert "cannot be executed any more" in again.content.decode()
+    again = admin_client.post(address, form)
+    assert "confirmed already" in again.content.decode()
     assert run("restore_purged", "--no-input")[0] == 0
     assert Image.objects.count() == 6
 
@@ -140,14 +130,23 @@ def test_purge__a_refusal_offers_no_button(half: EmbeddedS3, admin_client: Clien
     assert 'name="number"' not in page
 
 
-def test_purge__somebody_elses_plan_is_not_there(
+def test_purge__somebody_elses_plan_can_be_read_and_not_executed(
     half: EmbeddedS3, admin_client: Client, client: Client
 ) -> None:
     run("check_s3_images")
     act(admin_client, "purge_missing", Image.objects.all())
     client.force_login(User.objects.create_superuser("other"))
 
-    assert client.get(f"/admin/imagesync/image/purge/{Purge.objects.get().pk}/").status_code == 404
+    address = f"/admin/imagesync/image/purge/{Purge.objects.get().pk}/"
+    seen = client.get(address)
+    assert "made by admin, and only they can execute it" in seen.content.decode()
+    assert 'name="number"' not in seen.content.decode()
+
+    taken = client.post(address, {"number": "3"})
+
+    assert taken.status_code == 403
+    assert "only they can execute it" in taken.content.decode()
+    assert Image.objects.count() == 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,258 @@
+"""From the list to the work: at once when few records are selected; else the selection is confirmed first.
+
+A confirmation carries the list's filter, how many records it had and the audit that a plan would rest on, signed; never
+the records themselves, unless each of them was ticked.
+"""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from imagesync.admin import at_once, jobs
+from imagesync.admin.addresses import changelist, job_address, selection_address
+from imagesync.admin.tokens import BadToken, read, signed
+from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.exceptions import ImageSyncError
+from imagesync.jobs import forget_selections, source_to_purge
+from imagesync.models import Audit, Job
+from imagesync.purge.plan import is_fresh, latest_audit
+from imagesync.records.findings import of_missing
+from imagesync.records.selected import write_selection
+from imagesync.reports import printable
+
+if TYPE_CHECKING:
+    from imagesync.admin.actions import SyncActions
+
+AT_ONCE = 500
+"""More than this is not done while a browser waits."""
+PURPOSE = "selection"
+PERMISSIONS = {
+    Job.Kind.CHECK: "check",
+    Job.Kind.MARK: "mark",
+    Job.Kind.CLEAR: "mark",
+    Job.Kind.PLAN: "purge",
+    Job.Kind.PURGE: "purge",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What somebody selected, and for what."""
+
+    kind: Job.Kind
+    rows: QuerySet[Any]
+    query: str
+    """The list's filter, as its address had it."""
+    ticked: list[str] | None
+    """The primary keys, when single rows were ticked; None for everything that the filter finds."""
+    number: int
+    audit: Audit | None = None
+    """That a plan would rest on."""
+
+
+def may(model_admin: SyncActions, request: HttpRequest, kind: str) -> bool:
+    ask: Callable[[HttpRequest], bool] = getattr(model_admin, f"has_{PERMISSIONS[Job.Kind(kind)]}_permission")
+    return ask(request)
+
+
+def begin(
+    model_admin: SyncActions, request: HttpRequest, kind: Job.Kind, rows: QuerySet[Any]
+) -> HttpResponse | None:
+    """What an action does first: all of it for few records, a page that asks for confirmation for many."""
+    if not may(model_admin, request, kind):
+        raise PermissionDenied
+    across = request.POST.get("select_across") not in (None, "", "0")
+    ticked = None if across else [str(pk) for pk in rows.order_by().values_list("pk", flat=True)]
+    try:
+        audit = _audit_for(model_admin, request, kind)
+        if audit is None and kind == Job.Kind.PLAN:
+            return None
+        selection = Selection(
+            kind=kind,
+            rows=rows,
+            query=request.META.get("QUERY_STRING", ""),
+            ticked=ticked,
+            number=rows.count() if ticked is None else len(ticked),
+            audit=audit,
+        )
+        if selection.number <= AT_ONCE:
+            return at_once.do(model_admin, request, selection)
+    except ImageSyncError as error:
+        model_admin.message_user(request, str(error), messages.ERROR)
+        return None
+    return _asked(model_admin, request, selection)
+
+
+def confirmed(model_admin: SyncActions, request: HttpRequest) -> HttpResponse:
+    """The second click: the same selection still, or back to the confirmation."""
+    back = HttpResponseRedirect(changelist(model_admin))
+    if request.method != "POST":
+        return back
+    try:
+        token = read(request, PURPOSE, request.POST.get("token", ""))
+        if token["model"] != model_admin.opts.label:
+            raise BadToken(_("This confirmation is about other records, so nothing was done."))
+        kind = Job.Kind(token["kind"])
+        if not may(model_admin, request, kind):
+            raise PermissionDenied
+        again = Job.objects.filter(nonce=token["nonce"]).first()
+        if again is not None:
+            return _already(model_admin, request, again)
+        selection = _selected_now(model_admin, request, token)
+        if selection is None:
+            return back
+    except BadToken as bad:
+        model_admin.message_user(request, str(bad), messages.ERROR)
+        return back
+    except ImageSyncError as error:
+        model_admin.message_user(request, str(error), messages.ERROR)
+        return back
+    moved = _what_moved(selection, token)
+    if moved:
+        return _asked(model_admin, request, selection, moved)
+    try:
+        job = _write_down(model_admin, request, selection, token["nonce"])
+    except IntegrityError:  # the same form, sent twice at the same moment
+        return _already(model_admin, request, Job.objects.get(nonce=token["nonce"]))
+    return jobs.hand_over(model_admin, request, job)
+
+
+def _audit_for(model_admin: SyncActions, request: HttpRequest, kind: Job.Kind) -> Audit | None:
+    """The audit that a plan would rest on; when there is none, that was said."""
+    if kind != Job.Kind.PLAN:
+        return None
+    source = source_to_purge([target.label for target in model_admin.sync_targets()])
+    audit = latest_audit(source)
+    if is_fresh(audit):
+        return audit
+    model_admin.message_user(
+        request,
+        _("There is no fresh, believable audit of the whole store to rest a purge on. Run check_s3_images."),
+        messages.ERROR,
+    )
+    return None
+
+
+def _asked(
+    model_admin: SyncActions, request: HttpRequest, selection: Selection, moved: str = ""
+) -> TemplateResponse:
+    values = {
+        "model": model_admin.opts.label,
+        "kind": str(selection.kind),
+        "query": selection.query,
+        "number": selection.number,
+        "audit": selection.audit.pk if selection.audit else 0,
+        "nonce": secrets.token_hex(16),
+    }
+    if selection.ticked is not None:
+        values["ticked"] = selection.ticked
+    cluster = cluster_is_running()
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": selection.kind.label.capitalize(),
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+        "kind": str(selection.kind),
+        "number": selection.number,
+        "audit": selection.audit,
+        "filter": described(selection.query) if selection.ticked is None else [],
+        "is_ticked": selection.ticked is not None,
+        "moved": moved,
+        "cluster": cluster,
+        "why_no_cluster": "" if cluster else why_no_cluster(),
+        "address": selection_address(model_admin),
+        "back": f"{changelist(model_admin)}?{selection.query}",
+        "token": signed(request, PURPOSE, values),
+    }
+    return TemplateResponse(request, "imagesync/confirm_selection.html", context)
+
+
+def described(query: str) -> list[tuple[str, str]]:
+    """A list's filter for people: name and value of what narrows it."""
+    return [
+        (printable(name), printable(value)) for name, values in QueryDict(query).lists() for value in values
+    ]
+
+
+def _selected_now(model_admin: SyncActions, request: HttpRequest, token: dict[str, Any]) -> Selection | None:
+    kind = Job.Kind(token["kind"])
+    audit = _audit_for(model_admin, request, kind)
+    if audit is None and kind == Job.Kind.PLAN:
+        return None
+    rows = _rows_of(model_admin, request, token["query"])
+    ticked = token.get("ticked")
+    if ticked is not None:
+        rows = rows.filter(pk__in=ticked)
+    return Selection(
+        kind=kind, rows=rows, query=token["query"], ticked=ticked, number=rows.count(), audit=audit
+    )
+
+
+def _rows_of(model_admin: SyncActions, request: HttpRequest, query: str) -> QuerySet[Any]:
+    """What the list shows under a filter to this user now, by the list itself."""
+    as_listed = copy.copy(request)
+    as_listed.GET = QueryDict(query)
+    try:
+        shown = model_admin.get_changelist_instance(as_listed)
+        rows: QuerySet[Any] = shown.get_queryset(as_listed)
+    except (IncorrectLookupParameters, DisallowedModelAdminLookup, SuspiciousOperation) as error:
+        raise BadToken(_("The list has no such filter any more, so nothing was done.")) from error
+    return rows
+
+
+def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
+    if selection.number != token["number"]:
+        return _(
+            "The selection has changed: it had %(before)s records when you looked, it has %(now)s now. "
+            "Nothing was done. Please look again and confirm."
+        ) % {"before": f"{token['number']:,}", "now": f"{selection.number:,}"}
+    if selection.audit is not None and selection.audit.pk != token["audit"]:
+        return _(
+            "Another audit has finished meanwhile (%(now)s instead of %(before)s). Nothing was done. "
+            "Please look again and confirm."
+        ) % {"before": token["audit"], "now": selection.audit.pk}
+    return ""
+
+
+def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selection, nonce: str) -> Job:
+    forget_selections()
+    rows = selection.rows
+    fields = [target.label for target in model_admin.sync_targets()]
+    if selection.audit is not None:  # a plan is about nothing else
+        rows = of_missing(rows, selection.audit.fingerprint, model_admin.sync_targets())
+    with transaction.atomic():
+        job = Job.objects.create(
+            kind=selection.kind,
+            user_id=request.user.pk,
+            site=model_admin.admin_site.name,
+            nonce=nonce,
+            content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
+            fields=fields,
+            chosen_by=selection.query,
+            records=selection.number,
+            audit=selection.audit,
+        )
+        job.outcome = {"written": write_selection(job, rows)}
+        job.save(update_fields=["outcome"])
+    return job
+
+
+def _already(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResponse:
+    text = _("This was confirmed already, as job %(job)d. Nothing was done a second time.")
+    model_admin.message_user(request, text % {"job": job.pk}, messages.WARNING)
+    return HttpResponseRedirect(job_address(model_admin, job))
