@@ -195,11 +195,11 @@ def _executed(model_admin: SyncActions, request: HttpRequest, purge: Purge, sour
         log_purge(purge, request.user.pk or 0)
     purge.refresh_from_db()
     counts = purge.counts
-    text = _("%(gone)d deleted, %(kept)d kept. Undo: manage.py restore_purged %(purge)d") % {
-        "gone": counts["deleted"] + counts["cleared"],
-        "kept": counts["kept"],
-        "purge": purge.pk,
-    }
+    done = [_("%d deleted") % counts["deleted"]] if counts["deleted"] or not counts["cleared"] else []
+    done += [_("%d cleared") % counts["cleared"]] if counts["cleared"] else []
+    text = _("%(done)s, %(kept)d kept.") % {"done": ", ".join(done), "kept": counts["kept"]}
+    if counts["deleted"] or counts["cleared"]:
+        text += " " + _("Undo: manage.py restore_purged %d") % purge.pk
     model_admin.message_user(
         request, text, messages.SUCCESS if purge.state == Purge.State.DONE else messages.WARNING
     )
@@ -209,6 +209,7 @@ def _executed(model_admin: SyncActions, request: HttpRequest, purge: Purge, sour
 def _page(
     model_admin: SyncActions, request: HttpRequest, purge: Purge, error: str = "", status: int = 200
 ) -> TemplateResponse:
+    request.current_app = model_admin.admin_site.name  # for the addresses in the templates
     document = purge_document(purge, dry_run=False)
     planned = document["counts"].get("planned", 0)
     kept = Counter(entry["why"] for entry in document["keep"])

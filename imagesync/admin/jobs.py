@@ -121,6 +121,7 @@ def _audits(job: Job) -> list[Audit]:
 
 
 def _context(model_admin: SyncActions, request: HttpRequest, job: Job) -> dict[str, Any]:
+    request.current_app = model_admin.admin_site.name  # for the addresses in the templates
     alive = _is_alive(job)
     dead = job.state == Job.State.RUNNING and not alive
     audits = _audits(job)

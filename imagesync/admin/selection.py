@@ -161,6 +161,7 @@ def _asked(
     }
     if selection.ticked is not None:
         values["ticked"] = selection.ticked
+    request.current_app = model_admin.admin_site.name  # for the addresses in the templates
     cluster = cluster_is_running()
     context = {
         **model_admin.admin_site.each_context(request),

@@ -39,10 +39,15 @@ class Rights:
     def objection(self, case: Case) -> str:
         """Why the record of a case may not be purged by them, or nothing."""
         own = self._admin(self._model)
+        if own is None:
+            return f"no admin site says who may delete {self._model._meta.verbose_name_plural}"
         if case.effects is None:  # its field is to be cleared
-            allowed = own is None or own.has_change_permission(self._request, case.row)
-            return "" if allowed else "who planned this may not change it"
-        if own is not None and not own.has_delete_permission(self._request, case.row):
+            return (
+                ""
+                if own.has_change_permission(self._request, case.row)
+                else "who planned this may not change it"
+            )
+        if not own.has_delete_permission(self._request, case.row):
             return "who planned this may not delete it"
         for instance in case.effects.taken:
             registered = self._admin(type(instance))
@@ -69,6 +74,8 @@ class Rights:
 
     def _may_delete_all_of(self, labels: set[str]) -> bool:
         """Whether it is settled without looking at single objects: no admin's rule is about those."""
+        if self._admin(self._model) is None:
+            return False
         models = [apps.get_model(label) for label in sorted(labels)]
         admins = [one for model in (self._model, *models) if (one := self._admin(model)) is not None]
         return all(

@@ -45,7 +45,9 @@ def selected_findings(findings: QuerySet[Any], job: int) -> QuerySet[Any]:
 
 def pk_as_text(model: type[Model], using: str, *, outer: bool = False) -> Any:
     """A primary key as findings name it, ``str(pk)``, worked out by the database."""
-    pk = model._meta.pk
+    pk: Any = model._meta.pk
+    while pk.is_relation:  # of a child in a table of its own
+        pk = pk.target_field
     name: Any = OuterRef("pk") if outer else F("pk")
     text = Cast(name, CharField(max_length=255))
     if isinstance(pk, UUIDField) and not connections[using].features.has_native_uuid_field:

@@ -1,0 +1,317 @@
+"""Role x action x object: what is offered, what is taken by force, and what single objects allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+
+from imagesync.admin import jobs, selection
+from imagesync.jobs import work_off
+from imagesync.models import Audit, Image, Job, Purge, Tombstone
+from project.embedded_s3 import EmbeddedS3
+from tests.conftest import BUCKET
+from tests.django.admin_pages import act, act_on_all, said, token_of
+from tests.django.helpers import make_images, run, verdicts
+from tests.testapp.models import ProductImage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.admin_urls")]
+
+LIST = "/shop/imagesync/image/"
+ACTIONS = (
+    "recheck",
+    "mark_missing",
+    "clear_mark",
+    "purge_missing",
+    "export_csv",
+    "export_json",
+    "delete_selected",
+)
+EXPORTS = {"export_csv", "export_json"}
+ROLES: dict[str, tuple[list[str], set[str]]] = {
+    "nobody": ([], set()),
+    "viewer": (["view_image"], EXPORTS),
+    "checker": (["view_image", "check_image"], EXPORTS | {"recheck"}),
+    "marker": (["view_image", "mark_image"], EXPORTS | {"mark_missing", "clear_mark"}),
+    "checks blindly": (["check_image", "mark_image", "purge_image"], set()),
+    "purger who may not delete": (["view_image", "purge_image"], EXPORTS),
+    "deleter who may not purge": (["view_image", "delete_image"], EXPORTS),
+    "purger": (["view_image", "purge_image", "delete_image"], EXPORTS | {"purge_missing"}),
+    "restorer": (["view_image", "restore_image"], EXPORTS),
+    "editor": (["view_image", "change_image", "add_image"], EXPORTS),
+}
+
+
+@pytest.fixture
+def half(s3: EmbeddedS3) -> EmbeddedS3:
+    make_images(*(f"{number}.jpg" for number in range(6)))
+    for number in range(0, 6, 2):
+        s3.put(BUCKET, f"{number}.jpg")
+    run("check_s3_images")
+    return s3
+
+
+def staff(client: Client, *permissions: str) -> User:
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return user
+
+
+def state() -> Any:
+    """Everything that an action could change."""
+    return (
+        verdicts(),
+        Audit.objects.count(),
+        Purge.objects.count(),
+        Job.objects.count(),
+        LogEntry.objects.count(),
+    )
+
+
+# --- role x action ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_actions__are_offered_to_those_who_may_take_them(half: EmbeddedS3, client: Client, role: str) -> None:
+    permissions, offered = ROLES[role]
+    staff(client, *permissions)
+
+    answer = client.get(LIST)
+
+    if "view_image" not in permissions:
+        assert answer.status_code == 403
+    shown = answer.content.decode()
+    assert {action for action in ACTIONS if f'value="{action}"' in shown} == offered
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_actions__not_offered_are_not_taken_by_force(half: EmbeddedS3, client: Client, role: str) -> None:
+    permissions, offered = ROLES[role]
+    staff(client, *permissions)
+    before = state()
+
+    for action in ACTIONS:
+        if action not in offered:
+            act(client, action, Image.objects.all(), path=LIST)
+            act_on_all(client, action, path=LIST)
+
+    assert state() == before
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_actions__offered_do_their_work(half: EmbeddedS3, client: Client, role: str) -> None:
+    permissions, offered = ROLES[role]
+    staff(client, *permissions)
+
+    for action in sorted(offered):
+        answer = act(client, action, Image.objects.filter(file="1.jpg"), path=LIST)
+        assert answer.status_code == 200, action
+        assert "No action selected" not in str(answer.getvalue()), action
+
+
+# --- role x address ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["anonymous", *ROLES])
+def test_addresses__answer_to_those_who_may_purge(half: EmbeddedS3, client: Client, role: str) -> None:
+    planner = User.objects.create_superuser("planner")
+    client.force_login(planner)
+    page = act(client, "purge_missing", Image.objects.all(), path=LIST)
+    purge = Purge.objects.get()
+    token = token_of(page)
+    client.logout()
+    if role != "anonymous":
+        staff(client, *ROLES[role][0])
+    may = "purge_missing" in ROLES.get(role, ([], set()))[1]
+    address = f"{LIST}purge/{purge.pk}/"
+
+    reading = {client.get(address).status_code, client.get(f"{address}plan.csv").status_code}
+    taking = client.post(address, {"number": "3", "token": token})
+
+    assert reading == ({302} if role == "anonymous" else {200} if may else {403})
+    assert taking.status_code == (302 if role == "anonymous" else 403)
+    assert Image.objects.count() == 6
+    assert Purge.objects.get().state == "planned"
+
+
+JOBS = {
+    "check": "recheck",
+    "mark": "mark_missing",
+    "clear": "clear_mark",
+    "plan": "purge_missing",
+    "purge": "purge_missing",
+}
+
+
+@pytest.mark.parametrize("role", ["anonymous", *ROLES])
+def test_jobs__answer_to_those_who_may_take_the_action(db: None, client: Client, role: str) -> None:
+    planner = User.objects.create_superuser("planner")
+    content_type = ContentType.objects.get_for_model(Image)
+    if role != "anonymous":
+        staff(client, *ROLES[role][0])
+
+    for kind, action in JOBS.items():
+        job = Job.objects.create(kind=kind, user=planner, nonce=kind, content_type=content_type)
+        may = action in ROLES.get(role, ([], set()))[1]
+
+        reading = client.get(f"{LIST}job/{job.pk}/")
+        starting = client.post(f"{LIST}job/{job.pk}/")
+
+        assert reading.status_code == (302 if role == "anonymous" else 200 if may else 403), kind
+        assert starting.status_code == (302 if role == "anonymous" or may else 403), kind
+    assert not Job.objects.exclude(state="waiting", queued_at=None).exists()
+
+
+# --- object ------------------------------------------------------------------------------------------------
+
+
+def test_objects__that_may_not_be_deleted_stay_and_say_so(half: EmbeddedS3, client: Client) -> None:
+    Image.objects.filter(file="1.jpg").update(title="locked")
+    staff(client, *ROLES["purger"][0])
+
+    page = act(client, "purge_missing", Image.objects.all(), path=LIST)
+
+    assert "2 records would be deleted" in page.content.decode()
+    assert "who planned this may not delete it" in page.content.decode()
+    client.post(page.redirect_chain[-1][0], {"number": "2", "token": token_of(page)})
+    assert sorted(verdicts()) == ["0.jpg", "1.jpg", "2.jpg", "4.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "position", "goes"),
+    [
+        ([], 1, False),
+        (["delete_productimage"], 99, False),
+        (["delete_productimage"], 1, True),
+    ],
+)
+def test_objects__that_go_along_must_be_theirs_to_delete_too(
+    half: EmbeddedS3, client: Client, permissions: list[str], position: int, goes: bool
+) -> None:
+    ProductImage.objects.create(image=Image.objects.get(file="1.jpg"), position=position)
+    staff(client, *ROLES["purger"][0], *permissions)
+
+    page = act(client, "purge_missing", Image.objects.filter(file="1.jpg"), path=LIST)
+
+    assert [entry["key"] for entry in Purge.objects.get().plan["delete"]] == (["1.jpg"] if goes else [])
+    assert ("may not delete what goes along: Product image" in page.content.decode()) is not goes
+
+
+def test_objects__are_asked_about_again_when_the_plan_is_confirmed(half: EmbeddedS3, client: Client) -> None:
+    ProductImage.objects.create(image=Image.objects.get(file="1.jpg"), position=1)
+    user = staff(client, *ROLES["purger"][0], "delete_productimage")
+    page = act(client, "purge_missing", Image.objects.filter(file__in=["1.jpg", "3.jpg"]), path=LIST)
+    address, form = page.redirect_chain[-1][0], {"number": "2", "token": token_of(page)}
+    user.user_permissions.remove(Permission.objects.get(codename="delete_productimage"))
+
+    answer = client.post(address, form)
+
+    assert answer.status_code == 403
+    assert "may not delete what goes along: Product image" in answer.content.decode()
+    assert not Tombstone.objects.exists()
+
+    user.user_permissions.add(Permission.objects.get(codename="delete_productimage"))
+    Image.objects.filter(file="3.jpg").update(title="locked")
+    assert client.post(address, form).status_code == 403
+    assert not Tombstone.objects.exists()
+
+
+def test_objects__are_asked_about_by_a_job_as_well(
+    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    Image.objects.filter(file="1.jpg").update(title="locked")
+    ProductImage.objects.create(image=Image.objects.get(file="3.jpg"), position=99)
+    staff(client, *ROLES["purger"][0], "delete_productimage")
+    page = act_on_all(client, "purge_missing", path=LIST)
+    client.post(f"{LIST}selection/", {"token": token_of(page)})
+
+    work_off(Job.objects.get())
+
+    plan = Purge.objects.get().plan
+    assert [entry["key"] for entry in plan["delete"]] == ["5.jpg"]
+    assert {entry["why"] for entry in plan["keep"]} == {
+        "who planned this may not delete it",
+        "who planned this may not delete what goes along: Product image",
+    }
+
+
+def test_job__of_somebody_who_lost_their_rights_plans_nothing(
+    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    user = staff(client, *ROLES["purger"][0])
+    page = act_on_all(client, "purge_missing", path=LIST)
+    client.post(f"{LIST}selection/", {"token": token_of(page)})
+    user.user_permissions.clear()
+
+    work_off(Job.objects.get())
+
+    assert Purge.objects.get().plan["delete"] == []
+
+
+# --- the log -------------------------------------------------------------------------------------------------
+
+
+def test_log__has_everybody_who_changed_something_and_what(half: EmbeddedS3, client: Client) -> None:
+    user = User.objects.create_superuser("anna")
+    client.force_login(user)
+    act(client, "recheck", Image.objects.filter(file="0.jpg"), path=LIST)
+    act(client, "clear_mark", Image.objects.filter(file="1.jpg"), path=LIST)
+    page = act(client, "purge_missing", Image.objects.filter(file="3.jpg"), path=LIST)
+    client.post(page.redirect_chain[-1][0], {"number": "1", "token": token_of(page)})
+    client.post(f"{LIST}selection/", {"token": "nonsense"})
+
+    entries = LogEntry.objects.order_by("pk").values_list("user__username", "object_repr", "action_flag")
+
+    assert list(entries) == [("anna", "0.jpg", 2), ("anna", "1.jpg", 2), ("anna", "3.jpg", 3)]
+
+
+def test_log__of_a_large_purge_is_written_in_a_few_queries(
+    half: EmbeddedS3, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    from imagesync.jobs.log import log_purge
+
+    client.force_login(user := User.objects.create_superuser("anna"))
+    page = act(client, "purge_missing", Image.objects.all(), path=LIST)
+    client.post(page.redirect_chain[-1][0], {"number": "3", "token": token_of(page)})
+    purge = Purge.objects.get()
+    Tombstone.objects.bulk_create(
+        Tombstone(
+            purge=purge,
+            content_type=one.content_type,
+            object_pk=str(number),
+            field="file",
+            key="k",
+            action="delete",
+            rows="{}",
+        )
+        for one in Tombstone.objects.all()[:1]
+        for number in range(2500)
+    )
+    LogEntry.objects.all().delete()
+
+    with django_assert_max_num_queries(40):  # SQLite takes a hundred rows at a time
+        log_purge(purge, user.pk)
+
+    assert LogEntry.objects.count() == 2503
+
+
+def test_jobs__page_without_a_cluster_stays_calm(
+    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    monkeypatch.setattr(jobs, "cluster_is_running", lambda: False)
+    client.force_login(User.objects.create_superuser("anna"))
+    page = act_on_all(client, "recheck", path=LIST)
+
+    answer = client.post(f"{LIST}selection/", {"token": token_of(page)}, follow=True)
+    again = client.post(answer.redirect_chain[-1][0], follow=True)
+
+    assert "cluster" in said(again)
+    assert Job.objects.get().queued_at is None
