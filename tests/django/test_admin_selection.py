@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core import signing
 from django.test import Client
@@ -19,7 +20,7 @@ from imagesync.models import Audit, Image, Job, JobRecord
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_pages import LIST, act, act_on_all, said, token_of
-from tests.django.helpers import make_images, run, verdicts
+from tests.django.helpers import audited, make_images, run, verdicts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -314,3 +315,35 @@ def test_pages__render_at_once_when_the_store_is_down(
     for address in (f"{LIST}purge/{planned.purge_id}/", f"{LIST}job/{checking.pk}/", LIST):
         assert admin_client.get(address).status_code == 200
     assert "6 records are selected" in act_on_all(admin_client, "recheck").content.decode()
+
+
+def test_select_all__five_thousand_records_go(
+    admin_client: Client, memory_source: Any, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "MAX_PURGE_RATIO": 1.0}
+    store, source = memory_source()
+    monkeypatch.setattr("imagesync.jobs.sources.find_sources", lambda **narrowed: [source])
+    make_images(*(f"gone/{number:05}.jpg" for number in range(5000)))
+    make_images("there.jpg")
+    store.put("there.jpg")
+    audited(source)
+    hundred = [str(pk) for pk in Image.objects.order_by("-pk").values_list("pk", flat=True)[:100]]
+
+    page = admin_client.post(
+        f"{LIST}?verdict__exact=missing",
+        {"action": "purge_missing", "_selected_action": hundred, "index": 0, "select_across": "1"},
+    )
+    assert "5,000 records are selected" in page.content.decode()
+    confirm(admin_client, page)
+    planning = Job.objects.get()
+    work_off(planning)
+    plan = admin_client.get(f"{LIST}job/{planning.pk}/", follow=True)
+    assert "5,000 records would be deleted" in plan.content.decode()
+    form = {"number": "5000", "token": token_of(plan)}
+    admin_client.post(plan.redirect_chain[-1][0], form)
+    work_off(purging := Job.objects.get(kind="purge"))
+
+    assert purging.failure == ""
+    assert list(Image.objects.values_list("file", flat=True)) == ["there.jpg"]
+    assert LogEntry.objects.filter(action_flag=DELETION).count() == 5000
+    assert "5,000 of 5,000 records" in admin_client.get(f"{LIST}job/{purging.pk}/").content.decode()

@@ -20,7 +20,8 @@ from imagesync.records import Scope
 from imagesync.records.selected import write_selection
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import make_images, run, verdicts
+from tests.django.helpers import LONG_AGO, make_images, run, verdicts
+from tests.testapp.models import Child, Document
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +65,32 @@ def test_check__looks_at_the_selected_and_at_nothing_else(half: EmbeddedS3) -> N
     )
     job.refresh_from_db()
     assert (job.state, job.outcome["audits"], job.lease_owner) == ("done", [audit.pk], "")
+
+
+def test_selection__knows_records_by_any_primary_key(half: EmbeddedS3) -> None:
+    """A UUID is text without dashes to SQLite, and of a type of its own to PostgreSQL."""
+    one, other = (Document.objects.create(document=f"documents/{name}.pdf") for name in "ab")
+    job = make_job("check", Document.objects.filter(pk=one.pk))
+    Job.objects.update(fields=["testapp.Document.document"])
+    job.refresh_from_db()
+
+    work_off(job)
+
+    assert JobRecord.objects.get().object_pk == str(one.pk)
+    assert Finding.objects.open().get().object_pk == str(one.pk) != str(other.pk)
+    assert Audit.objects.get().counts["records"] == 1
+
+
+def test_selection__of_a_child_in_a_table_of_its_own_has_the_parents_file_too(half: EmbeddedS3) -> None:
+    child = Child.objects.create(file="pictures/1.jpg", scan="scans/1.pdf", created_at=LONG_AGO)
+    Child.objects.create(file="pictures/2.jpg", scan="scans/2.pdf", created_at=LONG_AGO)
+    job = make_job("check", Child.objects.filter(pk=child.pk))
+    Job.objects.update(fields=["testapp.Child.scan", "testapp.Picture.file"])
+    job.refresh_from_db()
+
+    work_off(job)
+
+    assert set(Finding.objects.open().values_list("key", flat=True)) == {"pictures/1.jpg", "scans/1.pdf"}
 
 
 def test_check__leaves_the_findings_of_records_beside_it_alone(half: EmbeddedS3) -> None:
