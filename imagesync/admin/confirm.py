@@ -23,7 +23,7 @@ from imagesync.admin.addresses import (
 )
 from imagesync.admin.tokens import BadToken, read, signed
 from imagesync.core.rails import RAILS
-from imagesync.exceptions import ImageSyncError, NothingMatches, PurgeRefused
+from imagesync.exceptions import AlreadyRunning, ImageSyncError, NothingMatches, PurgeRefused
 from imagesync.jobs import Rights, source_to_purge
 from imagesync.jobs.log import log_purge
 from imagesync.jobs.work import STARTED_BY
@@ -189,9 +189,14 @@ def _executed(model_admin: SyncActions, request: HttpRequest, purge: Purge, sour
     """While the browser waits: the plan is small."""
     try:
         execute_plan(purge, source)
+    except AlreadyRunning as running:  # the same form, sent twice at the same moment
+        text = _("%(why)s Nothing was done a second time.") % {"why": running}
+        model_admin.message_user(request, text, messages.WARNING)
+        return HttpResponseRedirect(purge_address(model_admin, purge))
     except PurgeRefused as refused:
+        log_purge(purge, request.user.pk or 0)  # what had gone before the store was no longer fit
         model_admin.message_user(request, f"{refused.fact} {refused.hint}", messages.ERROR)
-    finally:
+    else:
         log_purge(purge, request.user.pk or 0)
     purge.refresh_from_db()
     counts = purge.counts

@@ -16,8 +16,10 @@ from django.core import signing
 from django.test import Client
 from django.utils import timezone
 
-from imagesync.admin import tokens
+from imagesync.admin import confirm, tokens
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
+from imagesync.purge import execute
+from imagesync.purge.execute import execute_plan
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_pages import LIST, act, act_on_all, said, token_of
@@ -415,3 +417,50 @@ def test_other_models__a_plan_of_images_is_not_shown_there(shop: EmbeddedS3, adm
     assert page.redirect_chain[-1][0] == f"/shop/imagesync/image/purge/{purge.pk}/"
 
     assert admin_client.get(f"{PRODUCTS}purge/{purge.pk}/").status_code == 404
+
+
+# --- the same form, twice at the same moment ---------------------------------------------------------------
+
+
+def test_execute__sent_twice_at_the_same_moment_is_done_and_logged_once(
+    half: EmbeddedS3, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check_s3_images")
+    address, page = plan(admin_client)
+    form = {"number": "3", "token": token_of(page)}
+    answers = []
+
+    def the_other_first(purge: Purge, source: Any) -> Any:
+        monkeypatch.undo()
+        answers.append(admin_client.post(address, form, follow=True))
+        return execute_plan(purge, source)
+
+    monkeypatch.setattr(confirm, "execute_plan", the_other_first)
+    answers.append(admin_client.post(address, form, follow=True))
+
+    assert "3 deleted, 0 kept" in said(answers[0])
+    assert "a plan is executed once. Plan it anew. Nothing was done a second time" in said(answers[1])
+    assert Tombstone.objects.count() == 3
+    assert LogEntry.objects.filter(action_flag=3).count() == 3
+
+
+def test_execute__a_store_that_fails_in_the_middle_tells_and_logs_what_went(
+    half: EmbeddedS3, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check_s3_images")
+    address, page = plan(admin_client)
+    monkeypatch.setattr("imagesync.purge.execute.BATCH", 1)
+    looks = iter([True, True, False, False])
+    whole = execute.preflight
+
+    def failing(store: Any) -> Any:
+        if not next(looks):
+            half.denied[half.access_key] = {"s3:ListBucket"}
+        return whole(store)
+
+    monkeypatch.setattr(execute, "preflight", failing)
+    answer = admin_client.post(address, {"number": "3", "token": token_of(page)}, follow=True)
+
+    assert "Deleted so far: 1" in said(answer)
+    assert "1 deleted" in said(answer)
+    assert LogEntry.objects.filter(action_flag=3).count() == 1

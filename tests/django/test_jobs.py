@@ -15,7 +15,7 @@ from imagesync import tasks
 from imagesync.audit import open_audit
 from imagesync.exceptions import AlreadyRunning
 from imagesync.jobs import forget_selections, sources_of, work_off
-from imagesync.models import Audit, Finding, Image, Job, JobRecord
+from imagesync.models import Audit, Finding, Image, Job, JobRecord, Purge, Tombstone
 from imagesync.records import Scope
 from imagesync.records.selected import write_selection
 from project.embedded_s3 import EmbeddedS3
@@ -174,6 +174,34 @@ def test_purge__refused_is_told_and_deletes_nothing(half: EmbeddedS3) -> None:
     assert job.state == "failed"
     assert "s3:ListBucket" in job.failure
     assert Image.objects.count() == 6
+
+
+def test_purge__whose_worker_died_is_not_executed_again_and_what_had_gone_is_logged(half: EmbeddedS3) -> None:
+    run("check_s3_images")
+    work_off(planned := make_job("plan", Image.objects.all(), audit=Audit.objects.get()))
+    purge = planned.purge
+    assert purge is not None
+    Tombstone.objects.create(
+        purge=purge,
+        content_type=ContentType.objects.get_for_model(Image),
+        object_pk="1",
+        field="file",
+        key="1.jpg",
+        action="delete",
+        rows="{}",
+    )
+    long_ago = timezone.now() - timedelta(seconds=1)
+    Purge.objects.update(state="running", lease_owner="dead", lease_until=long_ago)
+    job = make_job("purge", Image.objects.none(), purge=purge, state="running", lease_until=long_ago)
+
+    work_off(job)
+
+    assert job.state == "failed"
+    assert "executed once. Plan it anew" in job.failure
+    assert Image.objects.count() == 6
+    assert LogEntry.objects.get(action_flag=3).object_repr == "1.jpg"
+    work_off(job)
+    assert LogEntry.objects.filter(action_flag=3).count() == 1
 
 
 def test_work_off__a_second_delivery_does_nothing_and_says_so(half: EmbeddedS3) -> None:
