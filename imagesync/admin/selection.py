@@ -33,6 +33,7 @@ from imagesync.models import Audit, Job
 from imagesync.purge.plan import is_fresh, latest_audit
 from imagesync.records.findings import of_missing
 from imagesync.records.selected import write_selection
+from imagesync.records.stream import base_rows
 from imagesync.reports import printable
 
 if TYPE_CHECKING:
@@ -248,9 +249,22 @@ def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selec
             records=selection.number,
             audit=selection.audit,
         )
-        job.outcome = {"written": write_selection(job, rows)}
+        if _is_whole(selection):
+            job.outcome = {"whole": True}
+        else:
+            job.outcome = {"written": write_selection(job, rows)}
         job.save(update_fields=["outcome"])
     return job
+
+
+def _is_whole(selection: Selection) -> bool:
+    """Whether it is every row there is, so that a million records need not be written down one by one."""
+    if selection.ticked is not None or selection.audit is not None:
+        return False
+    # of a child in a table of its own, the fields' records are the parent's: there are more of those
+    return (
+        not selection.rows.model._meta.parents and selection.number == base_rows(selection.rows.model).count()
+    )
 
 
 def _already(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResponse:

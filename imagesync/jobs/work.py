@@ -106,8 +106,13 @@ class _Beat(Progress):
             )
 
 
+def _scope(job: Job) -> Scope:
+    """What was selected; a whole table needs no list of its records."""
+    return Scope(fields=tuple(job.fields), job=0 if job.outcome.get("whole") else job.pk)
+
+
 def _look(job: Job, beat: _Beat) -> None:
-    scope = Scope(fields=tuple(job.fields), job=job.pk)
+    scope = _scope(job)
     done = job.outcome.setdefault("audits", [])
     for source in sources_of(job.fields):
         fingerprint = source.store.identity.fingerprint
@@ -127,7 +132,7 @@ def _look(job: Job, beat: _Beat) -> None:
 
 
 def _clear(job: Job, beat: _Beat) -> None:
-    scope = Scope(fields=tuple(job.fields), job=job.pk)
+    scope = _scope(job)
     cleared = job.outcome.get("cleared", 0)
     for source in sources_of(job.fields):
         for batch in clear_marks(source, scope):

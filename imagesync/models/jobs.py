@@ -81,7 +81,10 @@ class Job(Leased):
 class JobRecord(models.Model):
     """One record that was selected: what was counted is what is worked on, whatever the filter finds later."""
 
-    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="selected", db_index=False)
+    # the database is not to check a million rows one by one; the unique constraint is the index
+    job = models.ForeignKey(
+        Job, on_delete=models.CASCADE, related_name="selected", db_index=False, db_constraint=False
+    )
     object_pk = models.CharField(max_length=255)
 
     class Meta:

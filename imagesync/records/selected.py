@@ -16,12 +16,12 @@ CHUNK = 5000
 
 def write_selection(job: Job, rows: QuerySet[Any]) -> int:
     """Write down which records a job is about; return how many."""
-    rows = rows.order_by().annotate(selected_pk=pk_as_text(rows.model, rows.db)).distinct()
+    rows = rows.order_by().annotate(selected_pk=pk_as_text(rows.model, rows.db))
     if rows.db == router.db_for_write(JobRecord):
         return _copied(job, rows)
     written = 0
     some: list[JobRecord] = []
-    for (text,) in rows.values_list("selected_pk").iterator(chunk_size=CHUNK):
+    for (text,) in rows.values_list("selected_pk").distinct().iterator(chunk_size=CHUNK):
         some.append(JobRecord(job=job, object_pk=text))
         if len(some) == CHUNK:
             written += len(JobRecord.objects.bulk_create(some))
@@ -71,7 +71,9 @@ def _copied(job: Job, rows: QuerySet[Any]) -> int:
     columns = f"{quote('job_id')}, {quote('object_pk')}"
     with transaction.atomic(using=using), connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} ({columns}) SELECT %s, chosen.* FROM ({sql}) AS chosen",  # noqa: S608 - Django's own SQL
+            # a filter through a relation finds a row twice; WHERE, because SQLite would take ON for a join's
+            f"INSERT INTO {table} ({columns}) SELECT %s, chosen.* FROM ({sql}) AS chosen WHERE true "  # noqa: S608 - Django's own SQL
+            "ON CONFLICT DO NOTHING",
             [job.pk, *parameters],
         )
         return int(cursor.rowcount)

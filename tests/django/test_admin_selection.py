@@ -80,7 +80,7 @@ def test_confirmed__without_a_cluster_tells_the_command_that_does_it(
     assert "nobody does it yet" in text
     assert 'http-equiv="refresh"' not in text
     assert not OrmQ.objects.exists()
-    assert (job.records, JobRecord.objects.count()) == (6, 6)
+    assert (job.records, job.outcome, JobRecord.objects.count()) == (6, {"whole": True}, 0)
 
     assert run("imagesync_job", str(job.pk))[0] == 0
 
@@ -100,6 +100,14 @@ def test_confirmed__with_a_cluster_is_handed_to_it_and_the_page_looks_again(
     [queued] = OrmQ.objects.all()
     assert queued.task["func"] == "imagesync.tasks.work_off"
     assert queued.task["args"] == (Job.objects.get().pk,)
+
+
+def test_confirmed__a_part_of_the_table_is_written_down(half: EmbeddedS3, admin_client: Client) -> None:
+    Image.objects.filter(file="5.jpg").update(verdict="denied")
+
+    confirm(admin_client, act_on_all(admin_client, "recheck", "verdict__exact=unchecked"))
+
+    assert (JobRecord.objects.count(), Job.objects.get().outcome) == (5, {"written": 5})
 
 
 def test_confirmed__a_selection_that_changed_goes_back_to_confirmation(

@@ -11,6 +11,8 @@ from imagesync.management.base import OUR_SIDE, ImageSyncCommand
 from imagesync.management.progress import TerminalProgress
 from imagesync.models import Job
 
+HIDDEN = ("logged", "written", "whole")
+
 
 class Command(ImageSyncCommand):
     help = "Carry out what somebody asked for in the admin, where no django-q2 cluster does it."
@@ -37,5 +39,5 @@ class Command(ImageSyncCommand):
             progress.end()
         if asked.failure:
             raise CommandError(asked.failure, returncode=OUR_SIDE)
-        told = "".join(f" {name}: {value}." for name, value in asked.outcome.items() if name != "logged")
+        told = "".join(f" {name}: {value}." for name, value in asked.outcome.items() if name not in HIDDEN)
         self.stdout.write(f"Job {job} ({asked.get_kind_display()}) is done.{told}")
