@@ -44,6 +44,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from imagesync.admin.actions import SyncActions
 from imagesync.admin.columns import verdict_shown
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Finding
@@ -56,8 +57,8 @@ NO_FINDING = "none"
 PARAMETER = "object"
 
 
-class ImageSyncAdminMixin:
-    """Adds a column and a filter by verdict to a ModelAdmin; put it before ``ModelAdmin``.
+class ImageSyncAdminMixin(SyncActions):
+    """Adds a column and a filter by verdict, and the actions, to a ModelAdmin; put it before ``ModelAdmin``.
 
     One query for each page, whatever its length, and none to S3. Where the model's files are not on S3, nothing is
     added.
@@ -66,37 +67,26 @@ class ImageSyncAdminMixin:
     imagesync_field = ""
     """The file field that is meant; empty: the model's first one on S3."""
 
-    imagesync_actions: tuple[Any, ...] = ()
-    """Names or functions of actions that are offered beside the admin's own."""
-
     def get_list_display(self, request: HttpRequest) -> Any:
-        columns: Any = super().get_list_display(request)  # type: ignore[misc]
+        columns: Any = super().get_list_display(request)
         if not self.imagesync_owner() or "imagesync_verdict" in columns:
             return columns
         return [*columns, "imagesync_verdict"]
 
     def get_list_filter(self, request: HttpRequest) -> Any:
-        filters: Any = super().get_list_filter(request)  # type: ignore[misc]
+        filters: Any = super().get_list_filter(request)
         if not self.imagesync_owner() or VerdictFilter in filters:
             return filters
         return [*filters, VerdictFilter]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        base: type[ChangeList] = super().get_changelist(request, **kwargs)  # type: ignore[misc]
+        base: type[ChangeList] = super().get_changelist(request, **kwargs)
         owner = self.imagesync_owner()
         return _noting(base, owner.field.name) if owner else base
 
-    def get_actions(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        actions: Any = super().get_actions(request, *args, **kwargs)  # type: ignore[misc]
-        if not self.imagesync_owner():
-            return actions
-        own = [self.get_action(one) for one in self.imagesync_actions]  # type: ignore[attr-defined]
-        allowed = self._filter_actions_by_permissions(request, own)  # type: ignore[attr-defined]
-        return {**actions, **{name: (function, name, words) for function, name, words in allowed}}
-
     @property
     def media(self) -> forms.Media:
-        media: forms.Media = super().media  # type: ignore[misc]
+        media: forms.Media = super().media
         return media + forms.Media(css={"all": ("imagesync/admin.css",)})
 
     @admin.display(description=_("object"))
@@ -114,7 +104,7 @@ class ImageSyncAdminMixin:
 
     def imagesync_owner(self) -> FileOwner | None:
         """The file field that the column is about, and its model. None when it is not on S3."""
-        model: Any = self.model  # type: ignore[attr-defined]
+        model: Any = self.model
         if self.imagesync_field:
             owner = owner_of(model, self.imagesync_field)
             return owner if owner.is_audited else None

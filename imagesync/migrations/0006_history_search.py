@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 name="imagesync_finding_open",
             ),
         ),
-        AddIndexWithoutLock(
+        AddIndexUnlocked(
             model_name="tombstone",
             index=models.Index(
                 fields=["purge", "id"], condition=models.Q(restored_at=None), name="imagesync_tombstone_left"

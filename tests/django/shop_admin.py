@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.urls import path
 
 from imagesync.admin import ImageAdmin, ImageSyncAdminMixin
@@ -25,14 +22,9 @@ class ProductAdmin(ImageSyncAdminMixin, admin.ModelAdmin):
     list_per_page = 50
 
 
-@admin.action(description="Greet", permissions=["view"])
-def greet(_admin: Any, _request: HttpRequest, _rows: Any) -> None:
-    """Does nothing."""
-
-
 @admin.register(Picture, Child, Scan, Document, MaybeFile, site=site)
 class PlainAdmin(ImageSyncAdminMixin, admin.ModelAdmin):
-    imagesync_actions = (greet,)
+    """As it comes."""
 
 
 @admin.register(TwoFiles, site=site)

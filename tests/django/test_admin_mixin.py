@@ -20,7 +20,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
 from tests.django.helpers import run
 from tests.settings import STORAGES
-from tests.testapp.models import Child, Document, MaybeFile, Picture, Product, Scan, TwoFiles
+from tests.testapp.models import Album, Child, Document, MaybeFile, Picture, Product, Scan, TwoFiles
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.django.shop_admin")]
 
@@ -173,11 +173,13 @@ def test_column__does_not_disturb_editing_in_the_list(admin_client: Client) -> N
     assert column(admin_client, "product") == {"chair": "missing"}
 
 
-def test_actions__have_one_place_and_ask_for_permission(admin_client: Client, client: Client) -> None:
+def test_actions__are_offered_for_files_to_those_who_may(admin_client: Client, client: Client) -> None:
     MaybeFile.objects.create(file="a.jpg")
 
-    assert 'value="greet"' in admin_client.get(f"{SHOP}maybefile/").content.decode()
-    assert 'value="greet"' not in admin_client.get(f"{SHOP}product/").content.decode()
+    Album.objects.create(title="no file")
+
+    assert 'value="recheck"' in admin_client.get(f"{SHOP}maybefile/").content.decode()
+    assert 'value="recheck"' not in admin_client.get(f"{SHOP}album/").content.decode()
     client.force_login(User.objects.create_user("staff", is_staff=True))
     assert client.get(f"{SHOP}maybefile/").status_code == 403
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('contenttypes', '0002_remove_content_type_name'),
-        ('imagesync', '0004_range_outcome'),
+        ('imagesync', '0006_history_search'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
