@@ -2,7 +2,7 @@
 
     python -m benchmarks.harness small|full
 
-Every side's answer is held against what is gone; a run whose sides disagree ends with exit 1 and writes nothing. The
+Every side's answer is held against what is gone; a run whose sides disagree ends with exit 1 and without tables. The
 figures go to var/bench-NAME.json, their tables and plot to benchmarks/README.md.
 """
 
@@ -205,21 +205,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measures, repetitions, patience = PLANS[name]
     with place() as here:
         bench = Bench(here, repetitions, patience)
+        machine = report.machine(here)
         try:
             measures(bench)
         except (Disagreement, subprocess.SubprocessError) as error:
             say(told_error(error))
             return 1
-        machine = report.machine(here)
-    document = {
-        "name": name,
-        "machine": machine,
-        "left_out": bench.left_out,
-        "figures": as_document(bench.figures),
-    }
-    (VAR / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
+        finally:  # hours of figures are kept, whatever ended them
+            _keep(name, machine, bench)
     report.write(name, machine, bench.figures, bench.left_out)
     return 0
+
+
+def _keep(name: str, machine: str, bench: Bench) -> None:
+    document: dict[str, Any] = {"name": name, "machine": machine, "left_out": bench.left_out}
+    document["figures"] = as_document(bench.figures)
+    (VAR / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
 
 
 def _interrupt(*_signal: Any) -> None:

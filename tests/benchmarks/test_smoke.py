@@ -5,10 +5,13 @@ Nothing here looks at a time.
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -59,7 +62,7 @@ def test_asking_and_purging__find_what_is_gone(here: Place) -> None:
 
 def test_strategies__are_told_apart_by_the_requests_that_the_server_counted(here: Place) -> None:
     bench = Bench(here, repetitions=1, patience=60)
-    bench.lay(world := World(records=100, objects=20_000, missing=1))
+    here.lay(world := World(records=100, objects=20_000, missing=1))
 
     bench.strategies(world)
 
@@ -80,7 +83,7 @@ def test_sides__a_record_that_nobody_expects_to_be_gone_ends_the_run(here: Place
     another = "head-1" if available("s5cmd") else "s5cmd"
 
     with here.serving() as server:
-        for measure in (ours(here), peer(here, "paginator"), peer(here, another)):
+        for measure in (ours(here), peer(here, another)):
             with pytest.raises(Disagreement):
                 measure(server)
 
@@ -130,3 +133,32 @@ def test_readme__takes_a_plans_tables_and_keeps_the_rest(plan: str) -> None:
     assert [line for line in once.splitlines() if line.startswith("<!--")] == [
         line for line in readme.splitlines() if line.startswith("<!--")
     ]
+
+
+@pytest.mark.parametrize("agreeing", [True, False])
+def test_main__writes_tables_only_when_the_sides_agree_and_keeps_the_figures(
+    here: Place, agreeing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(bench: Bench) -> None:
+        bench.place.lay(World(records=20, objects=18, missing=2))
+        bench.compare(bench.place.world, [FLOOR])
+        if not agreeing:
+            agree("some side", [], {"a"})
+
+    (tmp_path / "README.md").write_text(readme := report.README.read_text())
+    monkeypatch.setattr(report, "README", tmp_path / "README.md")
+    monkeypatch.setattr(report, "HERE", tmp_path)
+    monkeypatch.setattr(harness, "VAR", tmp_path)
+    monkeypatch.setattr(harness, "place", lambda: nullcontext(here))
+    monkeypatch.setattr(harness, "PLANS", {"small": (plan, 1, 60.0)})
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        code = harness.main(["small"])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+    assert code == (0 if agreeing else 1)
+    kept = json.loads((tmp_path / "bench-small.json").read_text())
+    assert [one["side"] for one in kept["figures"]] == [OURS, FLOOR]
+    assert ((tmp_path / "README.md").read_text() != readme) == agreeing
+    assert (tmp_path / "small.svg").exists() == agreeing
