@@ -81,8 +81,9 @@ class Bench:
                     measured = measure(server)
                     spent[number] += measured.took
                     one.add(measured)
+                    memory = one.peak_bytes / 1e6
                     say(
-                        f"  {one.experiment:10} {one.side:10} {measured.value:12,.2f} {one.unit}  {measured.peak_bytes / 1e6:6.0f} MB"
+                        f"  {one.experiment:10} {one.side:10} {one.results[-1]:12,.2f} {one.unit}  {memory:6.0f} MB"
                     )
         self.figures += [one for one, _measure in sides]
 

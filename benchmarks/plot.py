@@ -8,8 +8,8 @@ from math import ceil, floor, log10
 from benchmarks.sides import FLOOR, OURS, TITLES, Figure
 from benchmarks.world import short
 
-WIDTH, HEIGHT = 860, 440
-LEFT, RIGHT, TOP, BOTTOM = 60, 280, 20, 400
+WIDTH, HEIGHT = 920, 440
+LEFT, RIGHT, TOP, BOTTOM = 80, 320, 20, 400
 COLOURS = ("#d1495b", "#edae49", "#66a182", "#2e4057", "#8d96a3", "#7b5ea7")
 LABEL_HEIGHT = 15
 
@@ -50,9 +50,13 @@ def plot(figures: Sequence[Figure]) -> str:
             for one, seconds in line
         ]
         parts.append(
-            f'<text x="{x(line[-1][0]) + 10:.1f}" y="{heights[side] + 4:.1f}" fill="{colour}">{TITLES[side]}, {line[-1][1]:,.3g} s</text>'
+            f'<text x="{x(line[-1][0]) + 10:.1f}" y="{heights[side] + 4:.1f}" fill="{colour}">{TITLES[side]}, {_seconds(line[-1][1])}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 10 else f"{value:.2g} s"
 
 
 def _lines(figures: Sequence[Figure]) -> dict[str, list[tuple[float, float]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -106,28 +106,24 @@ def _rates(figures: Sequence[Figure]) -> Iterator[Target]:
 
 def text(name: str, machine: str, figures: Sequence[Figure], left_out: dict[str, str]) -> str:
     parts = [machine, *(f"Left out: {side}: {why}." for side, why in left_out.items())]
-    parts.append(
-        _table(
-            "what | work | found | target | met",
-            (
-                (one.what, one.where, one.found, one.target, "yes" if one.met else "**no**")
-                for one in targets(figures)
-            ),
-        )
-    )
+    met = [
+        (one.what, one.where, one.found, one.target, "yes" if one.met else "**no**")
+        for one in targets(figures)
+    ]
+    parts += _section("Targets", "what | work | found | target | met", met)
     parts.append(f"![Seconds by number of records]({name}.svg)")
-    parts.append(
-        "Everybody on the same work:\n\n"
-        + _table("work | side | best | against imagesync | all | peak memory", _sides(figures))
+    parts += _section(
+        "Everybody on the same work",
+        "work | side | best | against imagesync | all | peak memory",
+        _sides(figures),
     )
-    parts.append(
-        "With latency:\n\n" + _table("work | side | latency | workers | best | all", _latencies(figures))
+    parts += _section("With latency", "work | side | latency | workers | best | all", _latencies(figures))
+    parts += _section(
+        "Requests, and what they cost",
+        "work | strategy | requests | cost in USD | seconds",
+        _strategies(figures),
     )
-    parts.append(
-        "Requests, and what they cost:\n\n"
-        + _table("work | strategy | requests | cost in USD | seconds", _strategies(figures))
-    )
-    parts.append("Single records:\n\n" + _table("what | threads | best | all", _singles(figures)))
+    parts += _section("Single records", "what | threads | best | all", _singles(figures))
     return "\n\n".join(parts)
 
 
@@ -177,9 +173,11 @@ def _singles(figures: Sequence[Figure]) -> Iterator[Sequence[str]]:
             yield what, str(one.workers or 1), f"{one.best:,.0f}/s", _all(one)
 
 
-def _table(head: str, rows: Iterator[Sequence[str]]) -> str:
-    lines = [f"| {head} |", "|" + " --- |" * (head.count("|") + 1)]
-    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+def _section(title: str, head: str, rows: Iterable[Sequence[str]]) -> list[str]:
+    """A title and its table; nothing when there is nothing to tell."""
+    told = [f"| {' | '.join(row)} |" for row in rows]
+    rule = "|" + " --- |" * (head.count("|") + 1)
+    return [f"{title}:", "\n".join([f"| {head} |", rule, *told])] if told else []
 
 
 def _works(figures: Sequence[Figure], experiment: str) -> list[list[Figure]]:
@@ -195,7 +193,7 @@ def _of(work: Sequence[Figure], side: str) -> Figure:
 
 
 def _all(one: Figure) -> str:
-    return " ".join(f"{value:,.2f}" if one.unit == "s" else f"{value:,.0f}" for value in one.values)
+    return " ".join(f"{value:,.2f}" if one.unit == "s" else f"{value:,.0f}" for value in one.results)
 
 
 def _megabytes(one: Figure) -> str:
@@ -213,13 +211,12 @@ def machine(place: Place) -> str:
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     with psycopg.connect(place.database_url) as connection:
-        postgres = connection.info.parameter_status("server_version")
+        postgres = (connection.info.parameter_status("server_version") or "").split()[0]
     packages = ", ".join(f"{name} {version(name)}" for name in ("Django", "boto3", "psycopg"))
     programs = "".join(f", {name} {_told_version(name)}" for name in PROGRAMS if program(name))
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}; "
-        f"Python {platform.python_version()}, {packages}, PostgreSQL {postgres}{programs}. "
-        f"Django's start-up, taken off: {place.startup():.2f} s."
+        f"Python {platform.python_version()}, {packages}, PostgreSQL {postgres}{programs}."
     )
 
 
