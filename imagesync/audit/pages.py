@@ -68,6 +68,6 @@ def sorted_pages(
         except ListingBroken as failure:
             pages: Pages = _NoPages(failure)
         else:
-            spool.sort()
+            spool.sort(heartbeat)
             pages = _SpooledPages(spool)
         yield pages

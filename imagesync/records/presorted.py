@@ -88,5 +88,5 @@ def _spooled(
         for rows in rows_by_pk(target, source.store, scope, size=READ_AT_ONCE):
             spool.add((name, as_stored(pk), *remembered) for pk, name, *remembered in rows)
             heartbeat()
-        spool.sort()
+        spool.sort(heartbeat)
         yield spool

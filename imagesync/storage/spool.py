@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,8 @@ from typing import Any
 from imagesync.exceptions import NotSorted
 
 CACHE_KIB = 16_384
+STEPS_BETWEEN_BEATS = 5_000_000
+"""Of SQLite's machine, a second or less."""
 
 
 class SortedSpool:
@@ -60,11 +62,28 @@ class SortedSpool:
         with _disk():
             self._database.executemany(self._insert, ((row[0].encode(), *row[1:]) for row in rows))
 
-    def sort(self) -> None:
-        """To be called once, when all is added."""
-        with _disk():
-            then = ", c0" if self._columns else ""
-            self._database.execute(f"CREATE INDEX by_key ON spool (key{then})")
+    def sort(self, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """To be called once, when all is added. ``heartbeat`` is called now and then; what it raises ends the sorting."""
+        failures: list[Exception] = []
+
+        def beat() -> bool:
+            try:
+                heartbeat()
+            except Exception as failure:  # noqa: BLE001 - SQLite would swallow it; it is raised below
+                failures.append(failure)
+            return bool(failures)
+
+        self._database.set_progress_handler(beat, STEPS_BETWEEN_BEATS)
+        then = ", c0" if self._columns else ""
+        try:
+            with _disk():
+                self._database.execute(f"CREATE INDEX by_key ON spool (key{then})")
+        except NotSorted:
+            if failures:
+                raise failures[0] from None
+            raise
+        finally:
+            self._database.set_progress_handler(None, 0)
 
     def behind(self, key: str, number: int) -> list[tuple[Any, ...]]:
         """Up to ``number`` rows with greater keys, ascending, one of each key."""

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from imagesync.exceptions import NotSorted
+from imagesync.exceptions import AlreadyRunning, NotSorted
+from imagesync.storage import spool as spool_module
 from imagesync.storage.spool import SortedSpool
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -106,6 +107,25 @@ def test_folder__is_gone_after_an_exception_in_the_middle(error: type[BaseExcept
     with pytest.raises(error):
         interrupted()
 
+    assert not list(folder.iterdir())
+
+
+def test_sort__beats_meanwhile_and_ends_with_what_the_beat_raises(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "STEPS_BETWEEN_BEATS", 1000)
+    beats: list[int] = []
+
+    def lost() -> None:
+        beats.append(1)
+        if len(beats) == 3:
+            raise AlreadyRunning("another process took over")
+
+    with pytest.raises(AlreadyRunning), SortedSpool() as spool:
+        spool.add((f"{number}",) for number in range(10_000))
+        spool.sort(lost)
+
+    assert len(beats) == 3
     assert not list(folder.iterdir())
 
 
