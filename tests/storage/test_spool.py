@@ -121,9 +121,10 @@ def test_sort__beats_meanwhile_and_ends_with_what_the_beat_raises(
         if len(beats) == 3:
             raise AlreadyRunning("another process took over")
 
-    with pytest.raises(AlreadyRunning), SortedSpool() as spool:
+    with SortedSpool() as spool:
         spool.add((f"{number}",) for number in range(10_000))
-        spool.sort(lost)
+        with pytest.raises(AlreadyRunning):
+            spool.sort(lost)
 
     assert len(beats) == 3
     assert not list(folder.iterdir())
