@@ -9,7 +9,7 @@ import pytest
 
 from imagesync.audit import finding_rows
 from imagesync.records import Scope, Source, count_records, ordered_records
-from imagesync.records.stream import draw_sample
+from imagesync.records.sampling import draw_sample
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images
 from tests.testapp.models import Document, Product, TwoFiles
