@@ -88,11 +88,21 @@ class Place:
             "RCLONE_S3_ENDPOINT": endpoint,
         }
 
-    def lay(self, world: World, *, remembering: bool = False) -> None:
-        """Replace the bucket and the records by the world's."""
+    def lay(self, world: World, *, seen_in: str = "") -> None:
+        """Replace the bucket and the records by the world's, which are marked present where ``seen_in`` is a store's
+        fingerprint."""
         write_bucket(self.folder, world.keys())
-        fill(self.database_url, world, remembering=remembering)
+        fill(self.database_url, world, seen_in=seen_in)
         self.world, self.gone = world, set(world.gone())
+
+    def fingerprint(self) -> str:
+        """Of the store, as the last audit noted it."""
+        with psycopg.connect(self.database_url) as connection:
+            row = connection.execute(
+                "SELECT fingerprint FROM imagesync_audit ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+        assert row is not None
+        return str(row[0])
 
     def tidy(self) -> None:
         """What a database does by itself after many writes, done before anything is timed."""
