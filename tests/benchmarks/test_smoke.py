@@ -36,7 +36,7 @@ def here() -> Iterator[Place]:
 def test_sides__find_the_same_keys_missing(here: Place) -> None:
     bench = Bench(here, repetitions=1, patience=60)
 
-    bench.lay(WORLD)
+    here.lay(WORLD)
     bench.compare(WORLD)
 
     measured = {one.side for one in bench.figures}
@@ -60,7 +60,10 @@ def test_asking_and_purging__find_what_is_gone(here: Place) -> None:
     assert all(one.best > 0 for one in bench.figures)
 
 
-def test_strategies__are_told_apart_by_the_requests_that_the_server_counted(here: Place) -> None:
+def test_strategies__are_told_apart_by_the_requests_that_the_server_counted(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(here, "startup", lambda: 0.5)  # measured once is enough here
     bench = Bench(here, repetitions=1, patience=60)
     here.lay(world := World(records=100, objects=20_000, missing=1))
 
@@ -69,6 +72,18 @@ def test_strategies__are_told_apart_by_the_requests_that_the_server_counted(here
     requests = {one.side: one.requests for one in bench.figures if one.experiment == "strategy"}
     assert requests["list"]["LIST"] >= 20
     assert requests["head"]["HEAD"] >= 100
+
+
+def test_latencies__each_number_of_workers_has_its_row(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "startup", lambda: 0.5)  # measured once is enough here
+    bench = Bench(here, repetitions=1, patience=60)
+    here.lay(WORLD)
+
+    bench.latencies(WORLD, (3,), [FLOOR])
+
+    made = report.text("small", "a machine", bench.figures, {})
+    assert [(one.side, one.workers) for one in bench.figures] == [(OURS, 1), (OURS, 16), (FLOOR, 0)]
+    assert made.count("| 3 ms |") == 3
 
 
 @pytest.mark.parametrize("found", [[], ["a"], ["a", "b", "c"], ["a", "b", "b"], ["a", "c"]])
@@ -140,8 +155,7 @@ def test_main__writes_tables_only_when_the_sides_agree_and_keeps_the_figures(
     here: Place, agreeing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def plan(bench: Bench) -> None:
-        bench.place.lay(World(records=20, objects=18, missing=2))
-        bench.compare(bench.place.world, [FLOOR])
+        bench.figures += [figure("sides", side, WORLD, values=[1.5]) for side in (OURS, FLOOR)]
         if not agreeing:
             agree("some side", [], {"a"})
 
