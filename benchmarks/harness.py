@@ -123,6 +123,7 @@ class Bench:
             self.measure(found, latency_ms=latency)
 
     def strategies(self, world: World) -> None:
+        """What they cost, which no repetition changes."""
         found = [
             (figure("strategy", name, world), ours(self.place, "--strategy", name))
             for name in ("auto", "list", "head")
@@ -157,20 +158,19 @@ class Bench:
 
 
 def small(bench: Bench) -> None:
-    for shape in ("flat", "hashed", "skewed"):
-        bench.lay(world := dense(100_000, shape))
-        bench.compare(world, NO_LOOPS)
     bench.lay(world := dense(100_000))
     bench.compare(world)
     bench.strategies(world)
+    for shape in ("flat", "hashed", "skewed"):
+        bench.lay_marked(world := dense(100_000, shape))
+        bench.compare(world, COMPILED, repetitions=1)
     bench.lay(world := sparse(1_000_000, 10_000))
     bench.strategies(world)
-    bench.lay(world := World(50_000, 40_000, 10_000))
+    bench.lay(world := World(25_000, 20_000, 5_000))
     bench.ask(world)
     bench.purge(world)
-    bench.lay(world := dense(1_000_000))
+    bench.lay_marked(world := dense(1_000_000))
     bench.compare(world)
-    bench.repetitions = 1
     bench.latencies(world, (80,))
 
 
@@ -178,7 +178,7 @@ def full(bench: Bench) -> None:
     bench.lay(world := dense(100_000))
     bench.compare(world)
     bench.strategies(world)
-    bench.lay(world := World(200_000, 150_000, 50_000))
+    bench.lay(world := World(50_000, 40_000, 10_000))
     bench.ask(world)
     bench.purge(world)
     bench.lay(world := dense(1_000_000))
@@ -186,19 +186,17 @@ def full(bench: Bench) -> None:
     bench.latencies(world, (0, 20, 80))
     for shape in ("flat", "hashed", "skewed"):
         bench.lay_marked(world := dense(1_000_000, shape))
-        bench.compare(world, COMPILED, repetitions=2)
+        bench.compare(world, COMPILED, repetitions=1)
     for one_in in (10_000, 1_000, 100, 10):
         bench.lay(world := sparse(1_000_000, one_in))
         bench.strategies(world)
-    bench.lay_marked(world := sparse(10_000_000, 10_000))
-    bench.strategies(world)
     bench.lay_marked(world := dense(10_000_000))
     bench.compare(world, COMPILED, repetitions=2)
 
 
 PLANS: dict[str, tuple[Callable[[Bench], None], int, float]] = {
     "small": (small, 3, 60.0),
-    "full": (full, 3, 120.0),
+    "full": (full, 3, 60.0),
 }
 
 
