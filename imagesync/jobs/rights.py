@@ -33,8 +33,8 @@ class Rights:
         """Where there is no request: a hook that asks for more than ``request.user`` finds an empty one."""
         request = HttpRequest()
         request.user = job.user or AnonymousUser()
-        found = next((one for one in all_sites if one.name == job.site), site)
-        return cls(request, found, job.model)
+        others = (one for one in all_sites if one.name == job.site != site.name)
+        return cls(request, next(others, site), job.model)
 
     def objection(self, case: Case) -> str:
         """Why the record of a case may not be purged by them, or nothing."""

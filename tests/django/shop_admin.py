@@ -9,7 +9,7 @@ from imagesync.admin import ImageAdmin, ImageSyncAdminMixin
 from imagesync.models import Image
 from tests.testapp.models import Album, Child, Cover, Document, MaybeFile, Picture, Product, Scan, TwoFiles
 
-site = admin.AdminSite(name="shop")
+site = admin.AdminSite(name="corner-shop")
 site.register(Image, ImageAdmin)
 site.register([Cover])
 

@@ -79,7 +79,7 @@ def peak_of(number: int, targets: Any) -> tuple[int, Counter[str]]:
                 batch_size=20_000,
                 canaries=Reservoir(20, seed=1),
             )
-            for _scan, batch in walk(iter([scan]), requests, side_by_side=4, heartbeat=lambda: None):
+            for _scan, batch in walk(iter([scan]), side_by_side=4, heartbeat=lambda: None):
                 counts += batch.counts
         return tracemalloc.get_traced_memory()[1], counts
     finally:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import override_settings
 
+from imagesync.models import Image, Job
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
 from tests.django.helpers import make_images, run
@@ -37,6 +39,7 @@ RUNS: dict[str, list[list[str]]] = {
     "restore_purged": [["--dry-run", "--format", "json"], ["--no-input"]],
     "debug_s3_image": [["there.jpg"], ["gone.jpg"], ["there.jpg", "--format", "json"]],
     "imagesync_schedule": [["--check", "daily"], ["--list"]],
+    "imagesync_job": [["1"]],
 }
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,6 +56,13 @@ def site(request: Any, s3: EmbeddedS3) -> Any:
     """A site with temporary credentials, on a good day and on bad ones."""
     s3.put(BUCKET, "there.jpg")
     make_images("there.jpg", "gone.jpg", "gone too.jpg")
+    Job.objects.create(
+        pk=1,
+        kind=Job.Kind.CHECK,
+        content_type=ContentType.objects.get_for_model(Image),
+        fields=["imagesync.Image.file"],
+        outcome={"whole": True},
+    )
     options = {
         "well": {},
         "refused": {"access_key": "AKIAUNKNOWN"},
