@@ -134,18 +134,15 @@ def plain_entries(entries: bytes, *, url_encoded: bool) -> PlainEntries | None:
     names = tuple(_ELEMENT.findall(first[1]))
     if len(set(names)) < len(names) or not {b"Key", b"Size"} <= set(names):
         return None
-    # each match is one entry. As many of them as there are side by side, and no tag that is not theirs, leave no room
-    # for anything else
-    number = entries.count(b"</Contents><Contents>") + 1
-    if entries.count(b"<") != number * 2 * (len(names) + 1):
-        return None
-    column = _shape(names, (b"Key",), ordinary=True).findall(entries)
-    ordinary = len(column) == number
+    # what stands between the entries that have the shape must be nothing: so no byte is unaccounted for
+    pieces = _shape(names, (b"Key",), ordinary=True).split(entries)
+    ordinary = not any(pieces[::2])
     if not ordinary:
-        column = _shape(names, (b"Key",)).findall(entries)
-        if len(column) != number:
+        pieces = _shape(names, (b"Key",)).split(entries)
+        if any(pieces[::2]):
             return None
         ordinary = _is_ordinary(entries)
+    column = pieces[1::2]
     return PlainEntries(entries, names, _keys(column, url_encoded=url_encoded), ordinary=ordinary)
 
 
