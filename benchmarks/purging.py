@@ -3,7 +3,7 @@
     python -m benchmarks.purging BURIED
 
 audits, plans and executes; writes the keys of the tombstones to the file BURIED, and prints a JSON object with the
-``seconds`` of execute_plan, those of them that it spent ``confirming``, and the names that are ``left``.
+``seconds`` of execute_plan, those of them that it spent ``confirming`` (asking the store), and the names that are ``left``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +33,21 @@ def main(buried: str) -> None:
     purge = make_plan(source, audit, limits=limits_from_settings(max_ratio=0.5), planned_by="benchmark")
 
     confirming = 0.0
-    confirm = execute._Execution._confirm
 
-    def timed(self: Any, *arguments: Any) -> Any:
-        nonlocal confirming
-        began = time.perf_counter()
-        try:
-            return confirm(self, *arguments)
-        finally:
-            confirming += time.perf_counter() - began
+    def timed(asks: Any) -> Any:
+        def asking(*arguments: Any, **named: Any) -> Any:
+            nonlocal confirming
+            began = time.perf_counter()
+            try:
+                answer = asks(*arguments, **named)
+                return list(answer) if isinstance(answer, Iterator) else answer
+            finally:
+                confirming += time.perf_counter() - began
 
-    execute._Execution._confirm = timed  # type: ignore[assignment,method-assign]
+        return asking
+
+    execute.look_all = timed(execute.look_all)
+    execute.preflight = timed(execute.preflight)
     began = time.perf_counter()
     execute.execute_plan(purge, source)
     seconds = time.perf_counter() - began

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, router, transaction
-from django.db.models import Model, Value
+from django.db.models import Model
 from django.utils import timezone
 
 from imagesync.conf import app_settings
@@ -37,9 +37,9 @@ from imagesync.purge.objections import (
     stored_name,
 )
 from imagesync.purge.rows import Consequences, NamedFile
+from imagesync.purge.tombs import write_tombstones
 from imagesync.records import Source, Target
 from imagesync.records.findings import of_records
-from imagesync.records.stream import base_rows
 from imagesync.storage.preflight import preflight
 from imagesync.storage.probe import confirm, look_all
 
@@ -166,8 +166,8 @@ class _Execution:
         """One fresh look per key: the records' own, and those of the other files that would go along."""
         keys = {entry.key for entry in batch}
         for target, entries in _by_target(batch):
-            rows = list(base_rows(target.model).filter(pk__in=[entry.pk for entry in entries]))
-            along = (key_in_store(one, self.source) for one in files_along(target, rows))
+            pks = [entry.pk for entry in entries]
+            along = (key_in_store(one, self.source) for one in files_along(target, pks))
             keys.update(key for key in along if key is not None)
         looked = look_all(
             self.source.store,
@@ -288,7 +288,7 @@ class _Execution:
         return ""
 
     def _bury(self, graves: list[tuple[Entry, Look, str]]) -> None:
-        Tombstone.objects.bulk_create(
+        write_tombstones(
             [
                 Tombstone(
                     purge=self.purge,
@@ -296,8 +296,7 @@ class _Execution:
                     object_pk=str(entry.pk),
                     field=entry.field,
                     key=entry.key,
-                    # an expression: else Django inserts arrays, whose long texts the driver escapes in Python
-                    action=Value(entry.action),
+                    action=entry.action,
                     rows=copy,
                     evidence=look.evidence.to_dict(),
                 )

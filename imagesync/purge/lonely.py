@@ -51,14 +51,11 @@ def lonely_consequences(
     return found
 
 
-def lonely_pks(records: Sequence[Model], *, using: str) -> set[Any]:
-    """Of which of ``records``, all of one model, ``lonely_consequences`` would know; nothing of them is read."""
-    if not records or not _can_be_lonely(type(records[0])):
+def lonely_pks(model: type[Model], pks: Sequence[Any], *, using: str) -> set[Any]:
+    """Of which of a model's records ``lonely_consequences`` would know; nothing of them is read."""
+    if not pks or not _can_be_lonely(model) or _set_off_rules(model, list(pks), using):
         return set()
-    pks = [record.pk for record in records]
-    if _set_off_rules(type(records[0]), pks, using):
-        return set()
-    return set(pks) - _depended_on(type(records[0]), pks, using)
+    return set(pks) - _depended_on(model, list(pks), using)
 
 
 def delete_lonely(effects: Sequence[Consequences], *, using: str) -> None:

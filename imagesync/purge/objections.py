@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import router
-from django.db.models import Model
+from django.db.models import FileField, Model
 
 from imagesync.conf import app_settings
 from imagesync.models import Tombstone
@@ -15,6 +15,7 @@ from imagesync.purge.copies import NotPreservable
 from imagesync.purge.lonely import lonely_consequences, lonely_pks
 from imagesync.purge.rows import Consequences, NamedFile, consequences, own_files
 from imagesync.records import Source, Target
+from imagesync.records.stream import base_rows
 from imagesync.storage.store import Store
 
 
@@ -55,14 +56,16 @@ def open_lonely_cases(
     }
 
 
-def files_along(target: Target, rows: Sequence[Model]) -> Iterator[NamedFile]:
-    """Every file that the rows name which deleting these would take along, their own included."""
-    if target.policy != "delete" or not rows:
+def files_along(target: Target, pks: Sequence[Any]) -> Iterator[NamedFile]:
+    """Every file that rows name which deleting these records would take along, but for a record's only one."""
+    if target.policy != "delete" or not pks:
         return
-    using = rows[0]._state.db or "default"
-    alone = lonely_pks(rows, using=using)
-    for row in rows:
-        yield from own_files(row) if row.pk in alone else consequences(row, using=using).files()
+    rows = base_rows(target.model)
+    alone = lonely_pks(target.model, pks, using=rows.db)
+    files = [field for field in target.model._meta.concrete_fields if isinstance(field, FileField)]
+    to_read = pks if len(files) > 1 else [pk for pk in pks if pk not in alone]
+    for row in rows.filter(pk__in=to_read) if to_read else ():
+        yield from own_files(row) if row.pk in alone else consequences(row, using=rows.db).files()
 
 
 def _can_be_copied(effects: Consequences) -> bool:
