@@ -197,8 +197,9 @@ def _merged(pieces: list[Columns]) -> Columns:
 
 def _columns(target: Target, rows: list[Row]) -> Columns:
     number = len(rows)
-    pks, names, *remembered = zip(*rows, strict=True)
-    verdicts, stores, sizes, etags = remembered or [(None,) * number] * 4
+    # column by column: zip(*rows) makes an iterator for each row, which takes ten times as long
+    pks, names, *remembered = ([row[place] for row in rows] for place in range(len(rows[0])))
+    verdicts, stores, sizes, etags = remembered or [[None] * number] * 4
     return Columns(names, pks, verdicts, stores, sizes, etags, [target] * number, [True] * number)
 
 
