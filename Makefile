@@ -64,7 +64,7 @@ live: $(STAMP) ## the whole job against real object stores (Ceph RGW, OpenStack 
 bench: $(PEERS) ## imagesync and its peers on the same work, in minutes: benchmarks/README.md
 	@$(BIN)/python -m benchmarks.harness small
 
-bench-full: $(PEERS) ## the same with ten million records, in most of an hour
+bench-full: $(PEERS) ## the same with a million and ten million records, in half an hour
 	@$(BIN)/python -m benchmarks.harness full
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)
