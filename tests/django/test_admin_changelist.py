@@ -331,6 +331,21 @@ def test_count__stops_at_its_limit_and_says_so(admin_client: Client, monkeypatch
     assert "more than" not in html(few)
 
 
+@pytest.mark.usefixtures("small_pages")
+def test_select_all__names_no_number_that_nobody_has_counted(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "COUNTED", 5)
+    make_images(*(f"{number}.jpg" for number in range(8)))
+
+    many, few = html(admin_client.get(LIST)), html(admin_client.get(f"{LIST}?q=1.jpg"))
+
+    assert "Select all images, more than 5</a>" in many
+    assert "All selected, more than 5<" in many
+    assert "Select all 5" not in many
+    assert "Select all" not in few.partition('class="actions"')[2].partition("<table")[0]
+
+
 @pytest.mark.parametrize(
     ("asked", "sortable"),
     [
