@@ -23,7 +23,7 @@ class Use:
     """The rows of one relation."""
 
     label: str
-    """Of the model, in the plural."""
+    """Of the model, in the plural when there are several."""
     number: int
     """At most ``COUNTED``."""
     is_capped: bool
@@ -41,7 +41,7 @@ def uses_of(record: Model, request: HttpRequest, site: AdminSite) -> list[Use]:
     for model, rows in _relations(record):
         some = list(rows[: COUNTED + 1])
         if some:
-            label = str(model._meta.verbose_name_plural)
+            label = str(model._meta.verbose_name_plural if len(some) > 1 else model._meta.verbose_name)
             named = tuple(_named(model, some[:NAMED], request, site))
             found.append(Use(label, min(len(some), COUNTED), len(some) > COUNTED, named))
     return found

@@ -155,11 +155,11 @@ def test_page__names_who_uses_the_image(admin_client: Client) -> None:
     response = admin_client.get(f"/shop/imagesync/image/{image.pk}/change/")
 
     uses = {use.label: use for use in response.context["page"]["uses"]}
-    assert set(uses) == {"covers", "albums", "remarks", "product images"}
+    assert set(uses) == {"covers", "album", "remark", "product image"}
     assert (uses["covers"].number, uses["covers"].is_capped, len(uses["covers"].named)) == (100, True, 5)
     assert uses["covers"].named[0][1].startswith("/shop/testapp/cover/")
-    assert [text for text, _address in uses["albums"].named] == ["summer"]
-    assert (uses["product images"].number, uses["product images"].named) == (1, ())  # not in this admin
+    assert [text for text, _address in uses["album"].named] == ["summer"]
+    assert (uses["product image"].number, uses["product image"].named) == (1, ())  # not in this admin
     assert "more than 100 covers" in text_of(html(response))
 
 
@@ -179,7 +179,8 @@ def test_page__does_not_name_rows_that_may_not_be_seen(
 
     page = text_of(html(client.get(address(image))))
 
-    assert "1 covers" in page
+    assert "1 cover" in page
+    assert "1 covers" not in page
     assert "secret" not in page
 
 
