@@ -1,10 +1,12 @@
-"""Is a django-q2 cluster there to take work over? Asked of where clusters report, never of S3."""
+"""Is anybody there to take work over? Asked of where django-q2's clusters report, never of S3."""
 
 from __future__ import annotations
 
 from django.apps import apps
 from django.conf import settings
 from django.utils.translation import gettext as _
+
+from imagesync.conf import app_settings
 
 OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 """Caches in which a process sees nothing of what another one wrote."""
@@ -13,8 +15,11 @@ OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 def cluster_is_running() -> bool:
     """Whether a django-q2 cluster of this project reported within the last seconds.
 
-    Clusters report to their broker: to Redis itself, with the database as broker to Django's cache.
+    Clusters report to their broker: to Redis itself, with the database as broker to Django's cache. What is behind
+    ``IMAGESYNC["ENQUEUE"]`` cannot be asked, and is taken to be there.
     """
+    if app_settings().enqueue:
+        return True
     if not apps.is_installed("django_q"):
         return False
     from django_q.conf import Conf

@@ -102,6 +102,9 @@ class AppSettings:
     prices: Prices = field(default_factory=Prices)
     """Of 1,000 requests: ``{"LIST": 0.005, "GET": 0.0004, "CURRENCY": "USD"}``, S3 Standard's in us-east-1."""
 
+    enqueue: str = ""
+    """Dotted path of a callable ``(function, /, **kwargs)`` that has a function called by a worker; empty: django-q2."""
+
     verify_uploads: Literal["content", "size", False] = "content"
     """What is compared after an upload, by one HEAD: ``"content"`` (and size), ``"size"``; False: nothing."""
 
@@ -163,7 +166,7 @@ def _parse(attribute: str, value: Any) -> Any:
         return tuple(value)
     if attribute == "prices":
         return _parse_prices(value)
-    if attribute == "client_factory":
+    if attribute in ("client_factory", "enqueue"):
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
         return value

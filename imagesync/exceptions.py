@@ -9,6 +9,7 @@
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
+    ├── NoQueue               nothing is set up that carries out work in the background   exit 1
     ├── NotSorted             a listing could not be put in order on this machine's disk      exit 1
     ├── NothingMatches        the scope names no record, field, store, audit or purge    exit 1
     └── InvalidRequest        a value that cannot be understood or is out of range       exit 2
@@ -73,6 +74,10 @@ class PurgeRefused(ImageSyncError):
 
 class AlreadyRunning(ImageSyncError):
     """Another process is doing this already and its lease has not expired."""
+
+
+class NoQueue(ImageSyncError):
+    """Work was to be handed to another process, and neither django-q2 nor ``IMAGESYNC["ENQUEUE"]`` is there."""
 
 
 class NotSorted(ImageSyncError):

@@ -6,6 +6,7 @@ again. What these return is stored with the task, so it holds figures, never a k
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit, resume_audit
+from imagesync.enqueue import enqueue
 from imagesync.exceptions import AlreadyRunning, InvalidRequest
 from imagesync.models import Audit, Purge, Tombstone
 from imagesync.purge.restore import Restored, execute_restore
@@ -30,9 +32,8 @@ RESTORED_TOGETHER = 500
 
 def queue(function: Any, *arguments: Any) -> None:
     """Hand a function of this module to the cluster, with arguments that JSON could hold."""
-    from django_q.tasks import async_task
-
-    async_task(f"{function.__module__}.{function.__name__}", *arguments, group="imagesync")
+    kwargs = inspect.signature(function).bind(*arguments).arguments
+    enqueue(f"{function.__module__}.{function.__name__}", **kwargs)
 
 
 def audit_stores(storage: str, user: str, asked_at: str) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from imagesync.admin import selection
 from imagesync.admin.addresses import changelist, history_address, job_address, purge_address
 from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.enqueue import enqueue
 from imagesync.exceptions import AlreadyRunning
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Job, Purge
@@ -35,19 +36,17 @@ def hand_over(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpR
         except AlreadyRunning as running:
             model_admin.message_user(request, str(running), messages.WARNING)
     else:
-        enqueue(job)
+        queue(job)
     return HttpResponseRedirect(after(model_admin, job))
 
 
-def enqueue(job: Job) -> bool:
+def queue(job: Job) -> bool:
     """Whether there is a cluster that has been told. Without one the job waits for somebody."""
     if not cluster_is_running():
         return False
-    from django_q.tasks import async_task
-
     # the time first: with a broker that is not our database, a worker may begin before we go on
     Job.objects.filter(pk=job.pk).update(queued_at=timezone.now())
-    transaction.on_commit(lambda: async_task(TASK, job.pk))
+    enqueue(TASK, job=job.pk)
     return True
 
 
@@ -99,7 +98,7 @@ def _again(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResp
     elif job.state == Job.State.FAILED and job.kind == Job.Kind.PURGE:
         text = _("A plan is executed once. Select the records again for a new one.")
         model_admin.message_user(request, text, messages.WARNING)
-    elif enqueue(job):
+    elif queue(job):
         model_admin.message_user(request, _("Handed to the cluster."), messages.SUCCESS)
     else:
         model_admin.message_user(request, why_no_cluster(), messages.ERROR)

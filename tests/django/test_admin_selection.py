@@ -99,7 +99,7 @@ def test_confirmed__with_a_cluster_is_handed_to_it_and_the_page_looks_again(
     assert '<meta http-equiv="refresh" content="3">' in page.content.decode()
     [queued] = OrmQ.objects.all()
     assert queued.task["func"] == "imagesync.tasks.work_off"
-    assert queued.task["args"] == (Job.objects.get().pk,)
+    assert queued.task["kwargs"] == {"job": Job.objects.get().pk}
 
 
 def test_confirmed__a_part_of_the_table_is_written_down(half: EmbeddedS3, admin_client: Client) -> None:

@@ -1,0 +1,67 @@
+"""One seam to whatever carries work out in the background: django-q2, Celery, ``django.tasks``, or a function of yours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+from imagesync.conf import app_settings
+from imagesync.exceptions import InvalidRequest, NoQueue
+
+GROUP = "imagesync"
+
+
+def enqueue(function: str, /, **kwargs: Any) -> None:
+    """Have ``function``, a dotted path of imagesync, called with ``kwargs`` by another process.
+
+    It is sent when the transaction under way commits, and never when it is rolled back: with a broker that is not
+    the database a worker could else look for rows that are not there yet. ``kwargs`` are what JSON can hold, and
+    nothing secret: brokers store them. Deliveries may come twice or never; what is enqueued must be fit for that.
+
+    ``IMAGESYNC["ENQUEUE"]`` is called as ``(function, **kwargs)`` when set, else django-q2 has it. Raises NoQueue at
+    once when there is neither.
+    """
+    send = _sender()
+    transaction.on_commit(lambda: send(function, **kwargs))
+
+
+def perform(function: str, kwargs: dict[str, Any]) -> Any:
+    """What a task of your own queue does: call what ``enqueue`` was given. Nothing outside of imagesync is called.
+
+    Raises InvalidRequest for another function, ImportError for one that this version does not have.
+    """
+    if not function.startswith("imagesync."):
+        raise InvalidRequest(f"{function!r} is no function of imagesync, so it is not called.")
+    return import_string(function)(**kwargs)
+
+
+def has_queue() -> bool:
+    """Whether ``enqueue`` has anything to send to."""
+    return bool(app_settings().enqueue) or apps.is_installed("django_q")
+
+
+def _sender() -> Callable[..., Any]:
+    own = app_settings().enqueue
+    if own:
+        try:
+            found: Callable[..., Any] = import_string(own)
+        except ImportError as error:
+            raise ImproperlyConfigured(f"IMAGESYNC['ENQUEUE'] is {own!r}: {error}.") from error
+        return found
+    if apps.is_installed("django_q"):
+        return _to_django_q
+    raise NoQueue(
+        "Nothing carries out work in the background here: install django-q2, or name a function of yours in "
+        "IMAGESYNC['ENQUEUE'] (docs/schedule.md)."
+    )
+
+
+def _to_django_q(function: str, /, **kwargs: Any) -> None:
+    from django_q.tasks import async_task
+
+    async_task(function, group=GROUP, **kwargs)
