@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Count, F, QuerySet
 
 from imagesync.audit.judge import Judgement
+from imagesync.audit.marks import write_verdicts
 from imagesync.audit.scan import Batch
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, AuditRange, Finding
@@ -65,7 +66,7 @@ class Book:
             for some in _some(list(names)):
                 # a file that was replaced meanwhile was not looked at
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
-                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint)
+                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self.audit)
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
@@ -133,7 +134,7 @@ class Book:
         named = readable(rows, "file").values_list("pk", "file")
         unchanged = [pk for pk, name in named if prefix + name == names[pk]]
         store = self.audit.fingerprint if verdict is Verdict.MISSING and self.scope.adopt else ""
-        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store)
+        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store, audit=self.audit)
 
     def _row_differs(self, judgement: Judgement) -> bool:
         record = judgement.record
@@ -225,7 +226,7 @@ def _supersedes(verdict: str, other: str) -> bool:
     return other != verdict and (Verdict(verdict).is_known or not Verdict(other).is_known)
 
 
-def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str) -> None:
+def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit) -> None:
     """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
     values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
     if store:
@@ -236,7 +237,7 @@ def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str) -
         rows = rows.filter(verdict__in=FAILED_LOOKS)
     if store:
         rows.filter(verdict=verdict.value).exclude(store=store).update(store=store)
-    rows.exclude(verdict=verdict.value).update(**values)
+    write_verdicts(rows.exclude(verdict=verdict.value), values, audit)
 
 
 def _finding_key(finding: Finding) -> RecordKey:

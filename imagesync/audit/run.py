@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from imagesync import signals
 from imagesync.audit.book import Book
 from imagesync.audit.canaries import look_at_canaries
 from imagesync.audit.failed_reads import close_failed_reads, disbelieve, look_at_failed_reads
@@ -195,6 +196,7 @@ class _Running:
         audit.strategy = strategy_taken(audit.strategy, counts or Counter())
         audit.canaries = self.canaries.kept if counts else []
         self._stop(Audit.State.FINISHED)
+        signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)
 
     def _stop(self, state: Audit.State) -> None:
         """Write the end down, unless somebody else has taken over meanwhile."""

@@ -293,6 +293,27 @@ def plan_is_stale(purge: int, age: timedelta, limit: timedelta) -> Diagnosis | N
     )
 
 
+VETOED = "vetoed"
+
+
+def vetoed(receiver: str, fact: str, hint: str) -> Diagnosis:
+    """What a receiver of ``purge_planned`` said no with."""
+    return Diagnosis(
+        id=VETOED,
+        fact=f"{receiver} vetoes this purge: {fact}",
+        hint=hint or "Ask who runs this site; the receiver of purge_planned is theirs.",
+    )
+
+
+def receiver_failed(receiver: str, how: str) -> Diagnosis:
+    """A receiver that may veto and gave no clear answer has not agreed."""
+    return Diagnosis(
+        id="receiver_failed",
+        fact=f"{receiver}, which may veto a purge, {how} instead of None or a Veto.",
+        hint="Repair or disconnect this receiver of purge_planned, then plan again. The log has what it raised.",
+    )
+
+
 def _span(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -316,5 +337,7 @@ RAILS: dict[str, str] = {
     COLLAPSE: "When everything last seen present is gone, the store is doubted first.",
     "nothing_present": "When no audited record is present, the store is doubted first.",
     "max_ratio": "No more than a part of the audited records at once.",
+    VETOED: "A receiver of purge_planned may say no.",
+    "receiver_failed": "A receiver of purge_planned that gives no clear answer has not agreed.",
 }
 """Every rail's id, with its sentence; docs/safety-rails.md has a section for each."""

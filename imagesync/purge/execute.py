@@ -16,6 +16,7 @@ from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
+from imagesync import signals
 from imagesync.conf import app_settings
 from imagesync.core.progress import Progress
 from imagesync.core.rails import plan_is_stale
@@ -115,6 +116,8 @@ class _Execution:
         self.kept: list[dict[str, Any]] = list(purge.plan["keep"])
         self.deleted = 0
         self.cleared = 0
+        self.taken: list[Entry] = []
+        """In the transaction that is open."""
 
     def run(self) -> None:
         forget_database_rules()  # a long-lived worker must not rest on an old schema
@@ -199,9 +202,11 @@ class _Execution:
         using = router.db_for_write(batch[0].target.model)
         with transaction.atomic(), transaction.atomic(using=using):
             self.purge.renew_lease()
+            self.taken = []
             for target, entries in _by_target(batch):
                 self._take_of_one_field(target, entries, looks, using)
             self._write_counts()
+            self._tell()
 
     def _take_of_one_field(
         self, target: Target, entries: list[Entry], looks: dict[str, Look], using: str
@@ -262,6 +267,7 @@ class _Execution:
         self._bury([(entry, look, _effects(case).copy())])
         _effects(case).execute()
         self.deleted += 1
+        self.taken.append(entry)
         return ""
 
     def _other_proven(self, looks: dict[str, Look], one: NamedFile) -> bool:
@@ -272,6 +278,7 @@ class _Execution:
         self._bury([(entry, looks[entry.key], _effects(case).copy()) for entry, case in alone])
         delete_lonely([_effects(case) for _entry, case in alone], using=using)
         self.deleted += len(alone)
+        self.taken += [entry for entry, _case in alone]
 
     def _clear(self, entry: Entry, row: Model, look: Look, using: str) -> str:
         """Set the field empty by a conditional UPDATE, without signals."""
@@ -285,6 +292,7 @@ class _Execution:
             transaction.set_rollback(True, using=using)
             return "its stored name changed since the audit"
         self.cleared += 1
+        self.taken.append(entry)
         return ""
 
     def _bury(self, graves: list[tuple[Entry, Look, str]]) -> None:
@@ -308,6 +316,14 @@ class _Execution:
             (entry.target.content_type.pk, str(entry.pk), entry.field) for entry, _look, _copy in graves
         ]
         Finding.objects.open().filter(of_records(buried)).update(closed_at=timezone.now())
+
+    def _tell(self) -> None:
+        if self.taken:
+            records = tuple(
+                signals.PurgedRecord(one.record, one.field, one.key, one.action) for one in self.taken
+            )
+            using = self.purge._state.db
+            signals.after_commit(signals.purged, Purge, using=using, purge=self.purge, records=records)
 
     def _keep(self, entry: Entry, why: str) -> None:
         self._keep_line(entry.record, entry.field, entry.key, why)

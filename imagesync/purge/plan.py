@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Model
 from django.utils import timezone
 
+from imagesync import signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
@@ -90,6 +92,10 @@ def make_plan(
         limits=limits,
         now=now,
     )
+    if plan.go and not plan.refused:
+        unattended = limits.ripen is not None
+        objected = signals.objection_to(plan, Purge, audit=audit, unattended=unattended)
+        plan = replace(plan, refused=objected)
     return Purge.objects.create(
         state=Purge.State.REFUSED if plan.refused else Purge.State.PLANNED,
         audit=audit,

@@ -10,11 +10,13 @@ from typing import Any
 from django.db import router, transaction
 from django.utils import timezone
 
+from imagesync import signals
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import NothingMatches
 from imagesync.models import AbstractImage, Purge, Tombstone
 from imagesync.purge.restore_rows import Conflict, put_back
 
+TOLD_AT_ONCE = 500
 START_AGAIN = {"verdict": Verdict.UNCHECKED.value, "verdict_at": None, "missing_since": None}
 
 
@@ -70,7 +72,15 @@ def _databases(tombstones: Iterable[Tombstone]) -> set[str]:
 
 def execute_restore(purge: Purge, tombstones: list[Tombstone], *, restored_by: str) -> Restored:
     """Put the records back, each with its rows in a transaction of its own, or not at all."""
-    return _put_all_back(purge, tombstones, executed=True, restored_by=restored_by)
+    outcome = _put_all_back(purge, tombstones, executed=True, restored_by=restored_by)
+    for start in range(0, len(outcome.records), TOLD_AT_ONCE):
+        records = tuple(
+            signals.PurgedRecord(one.record_label, one.field, one.key, one.action)
+            for one in outcome.records[start : start + TOLD_AT_ONCE]
+        )
+        using = purge._state.db
+        signals.after_commit(signals.restored, Purge, using=using, purge=purge, records=records)
+    return outcome
 
 
 def _put_all_back(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import load_command_class
+from django.dispatch import Signal
 
+from imagesync import signals
 from imagesync.conf import SETTING_NAMES
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.examination import QUESTIONS
@@ -17,6 +19,7 @@ from imagesync.core.verdicts import Reason, Verdict
 from imagesync.management.base import EXIT_CODES
 from imagesync.models import Image
 from imagesync.selftest.table import TABLE
+from imagesync.signals import SIGNALS
 from imagesync.templatetags.imagesync import register
 from tests.docs.generated import with_table
 
@@ -119,6 +122,15 @@ def test_upload_problem__is_documented(reason: str) -> None:
 @pytest.mark.parametrize("id", RAILS)
 def test_rail__has_its_section(id: str) -> None:
     assert f"\n## {id}\n" in page("docs/safety-rails.md")
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_signal__is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/signals.md")
+
+
+def test_signals__are_all_listed() -> None:
+    assert {name for name, one in vars(signals).items() if isinstance(one, Signal)} == set(SIGNALS)
 
 
 @pytest.mark.parametrize("id", sorted(set(re.findall(r"imagesync\.[EW]\d{3}", page("imagesync/checks.py")))))
