@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.admin.audit_page import CHECK, AuditPages, with_storage
-from imagesync.admin.dashboard import BELIEVED, STANDINGS, dashboard, money, took
+from imagesync.admin.dashboard import BELIEVED, LARGE, STANDINGS, dashboard, money, took
 from imagesync.admin.read_only import ReadOnlyAdmin, figures, who
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
@@ -50,7 +50,7 @@ class AuditAdmin(AuditPages, ReadOnlyAdmin):
             trust__in=BELIEVED,
             pk__lt=OuterRef("pk"),
         )
-        audits: QuerySet[Audit] = super().get_queryset(request).defer("canaries", "scope", "failed_reads")
+        audits: QuerySet[Audit] = super().get_queryset(request).defer(*LARGE)
         return audits.annotate(counts_before=Subquery(before.order_by("-pk").values("counts")[:1]))
 
     def changelist_view(

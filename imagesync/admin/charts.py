@@ -6,7 +6,7 @@ The templates draw SVG from it with presentation attributes and classes only, an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -115,32 +115,6 @@ def histogram(days: Mapping[date, int]) -> Histogram:
     part = top / sum(numbers.values())
     stands_out = part >= WALL and len(bars) > 3
     return Histogram(bars, top, highest.label if stands_out else "", round(100 * part))
-
-
-def worst_prefixes(keys: Iterable[str], *, begin: int = 0, most: int = 8, depth: int = 4) -> dict[str, int]:
-    """The folders with most of the keys: as deep as ``most`` of them still hold half of what there is.
-
-    ``begin`` is the length of the store's own prefix, which tells nothing.
-    """
-    folders = [_folders(key, begin, depth) for key in keys]
-    worst: dict[str, int] = {}
-    for level in range(depth):
-        numbers = Counter(one[min(level, len(one) - 1)] for one in folders)
-        found = dict(sorted(numbers.items(), key=lambda item: (-item[1], item[0]))[:most])
-        if worst and sum(found.values()) < len(folders) / 2:
-            break
-        worst = found
-    return worst
-
-
-def _folders(key: str, begin: int, depth: int) -> list[str]:
-    """The folders around a key, the outermost first; its store's own when it lies in none."""
-    found: list[str] = []
-    at = begin
-    while len(found) < depth and (slash := key.find("/", at)) >= 0:
-        at = slash + 1
-        found.append(key[:at])
-    return found or [key[:begin]]
 
 
 def _unit(first: date, last: date) -> tuple[StartOf, LabelOf]:

@@ -1,33 +1,30 @@
 """The figures above the list of audits: how one store is, since when, where and why. The database only.
 
-Every query is bounded: the open findings are counted up to a limit, and places and dates are taken from a
-random sample of them. What is sampled is said on the page.
+Nothing is counted here: what takes time to count was counted when the audit ended, and is kept with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from imagesync.admin.charts import Histogram, Line, histogram, line, worst_prefixes
-from imagesync.admin.open_findings import COUNTED, FieldBar, field_bars, numbers_of, sample_of, upload_days
+from imagesync.admin.charts import Histogram, Line, histogram, line
+from imagesync.admin.field_bars import FieldBar, field_bars
 from imagesync.conf import app_settings
 from imagesync.core.cost import told
 from imagesync.core.verdicts import Verdict
-from imagesync.models import Audit, AuditRange, Finding
-from imagesync.records import find_targets
-from imagesync.records.findings import of_records
+from imagesync.models import Audit, AuditRange
 from imagesync.reports import printable
 
 AUDITS_SHOWN = 60
-NEWS_COUNTED = 10_000
+LARGE = ("canaries", "scope", "failed_reads", "figures")
+"""Columns of an audit that no list of audits shows."""
 
 HEALTHY, ATTENTION, STALE, RUNNING, NEVER = "healthy", "attention", "stale", "running", "never"
 STANDINGS = {
@@ -57,7 +54,8 @@ class Dashboard:
     change: int | None = None
     opened: int = 0
     closed: int = 0
-    capped: bool = False
+    has_figures: bool = False
+    """Whether the latest audit kept its figures: those of before there were any did not."""
     cost: str = ""
     fields: list[FieldBar] = field(default_factory=list)
     history: list[tuple[Audit, int | None]] = field(default_factory=list)
@@ -79,15 +77,11 @@ class Dashboard:
 
     @property
     def opened_told(self) -> str:
-        return _told_up_to(self.opened)
+        return f"{self.opened:,}"
 
     @property
     def closed_told(self) -> str:
-        return _told_up_to(self.closed)
-
-    @property
-    def counted(self) -> str:
-        return f"{COUNTED:,}"
+        return f"{self.closed:,}"
 
     @property
     def took(self) -> str:
@@ -140,17 +134,9 @@ def dashboard(fingerprint: str = "") -> Dashboard:
     found.store = next((one for one in stores if one.fingerprint == fingerprint), stores[0])
     found.others = [(one, one is found.store) for one in stores] if len(stores) > 1 else []
     _tell_audits(found, found.store.fingerprint)
-    _tell_findings(found, found.store.fingerprint, alone=len(stores) == 1)
+    if found.latest is not None:
+        _tell_figures(found, found.latest)
     return found
-
-
-def capped(rows: QuerySet[Any], most: int = NEWS_COUNTED) -> int:
-    """How many rows there are, ``most`` at the most."""
-    return rows.order_by().values("pk")[:most].count()
-
-
-def _told_up_to(number: int) -> str:
-    return f"{number:,}" if number < NEWS_COUNTED else _("%(number)s or more") % {"number": f"{number:,}"}
 
 
 def money(requests: Mapping[str, int]) -> str:
@@ -175,13 +161,11 @@ def took(audit: Audit) -> str:
 def _stores() -> list[Audit]:
     """The newest audit of each store, the newest first."""
     newest = Audit.objects.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
-    return list(
-        Audit.objects.filter(pk__in=newest).defer("canaries", "scope", "failed_reads").order_by("-pk")[:20]
-    )
+    return list(Audit.objects.filter(pk__in=newest).defer(*LARGE).order_by("-pk")[:20])
 
 
 def _tell_audits(found: Dashboard, fingerprint: str) -> None:
-    of_store = Audit.objects.filter(fingerprint=fingerprint).defer("canaries", "scope", "failed_reads")
+    of_store = Audit.objects.filter(fingerprint=fingerprint).defer(*LARGE)
     whole = of_store.filter(state=Audit.State.FINISHED, full_scope=True)
     audits = list(whole.order_by("-pk")[: AUDITS_SHOWN + 1])
     unfinished = of_store.exclude(state=Audit.State.FINISHED).order_by("-pk").first()
@@ -200,8 +184,6 @@ def _tell_audits(found: Dashboard, fingerprint: str) -> None:
         found.cost = money(believed[0].requests)
         if len(believed) > 1:
             found.change = found.missing - believed[1].counts.get(Verdict.MISSING, 0)
-        found.opened = capped(Finding.objects.filter(opened_by=believed[0], settled=True))
-        found.closed = capped(Finding.objects.filter(closed_by=believed[0], settled=True))
     found.standing = _standing(found, audits)
 
 
@@ -237,26 +219,17 @@ def _missing(audit: Audit) -> int | None:
     return audit.counts.get(Verdict.MISSING, 0) if _is_believed(audit) else None
 
 
-def _tell_findings(found: Dashboard, fingerprint: str, *, alone: bool) -> None:
-    standing = Finding.objects.open().filter(fingerprint=fingerprint)
-    numbers = numbers_of(standing)
-    found.capped = sum(numbers.values()) >= COUNTED
-    targets = {(one.content_type.pk, one.field.name): one for one in find_targets()}
-    found.fields = field_bars(numbers, targets, alone=alone)
-
-    missing = sum(
-        number for (_type, _field, verdict), number in numbers.items() if verdict == Verdict.MISSING
-    )
-    if not missing:
+def _tell_figures(found: Dashboard, latest: Audit) -> None:
+    figures = Audit.objects.values_list("figures", flat=True).get(pk=latest.pk)
+    if not figures:
         return
-    missing = max(missing, found.missing if found.capped else 0)
-    sample = sample_of(standing.filter(verdict=Verdict.MISSING), missing)
-    found.sampled = len(sample) if len(sample) < missing else 0
-    keys = standing.filter(of_records(sample), verdict=Verdict.MISSING).values_list("key", flat=True)
-    prefix = found.store.prefix if found.store else ""
-    worst = worst_prefixes(keys, begin=len(prefix))
+    found.has_figures = True
+    found.opened, found.closed = figures["opened"], figures["closed"]
+    found.fields = field_bars(figures["fields"])
+    sampled = figures["sampled"]
+    found.sampled = sampled if sampled < found.missing else 0
     found.prefixes = [
-        (printable(folder), round(100 * number / len(sample))) for folder, number in worst.items()
+        (printable(folder), round(100 * number / sampled)) for folder, number in figures["folders"].items()
     ]
-    days, found.undated = upload_days(sample, targets)
-    found.by_date = histogram(days)
+    found.undated = figures["undated"]
+    found.by_date = histogram({date.fromisoformat(day): number for day, number in figures["days"].items()})

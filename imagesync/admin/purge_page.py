@@ -18,8 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from imagesync.admin.background import log_restored, queue, restore_records
-from imagesync.admin.dashboard import capped
-from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, in_order, short_key, who, with_key
+from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, capped, in_order, short_key, who, with_key
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.models import Purge, Tombstone
 from imagesync.purge.restore import Restored, execute_restore, preview_restore
@@ -98,7 +97,7 @@ class PurgePages(ReadOnlyAdmin):
                 self.message_user(request, text % {"most": AT_ONCE}, messages.WARNING)
                 return self._back_to(purge)
             chosen = chosen.filter(pk__in=pks)
-        number = capped(chosen, PAGED)
+        number = capped(chosen)
         if not number:
             text = _("None of these records is left to restore: none was chosen, or somebody restored them.")
             self.message_user(request, text, messages.WARNING)
@@ -214,7 +213,7 @@ def purge_context(purge: Purge, request: HttpRequest) -> dict[str, Any]:
     more = len(rows) > PAGE
     chosen = wanted.chosen if wanted.is_valid() else {}
     gone = purge.counts.get("deleted", 0) + purge.counts.get("cleared", 0)
-    left = capped(left_of(purge), PAGED)
+    left = capped(left_of(purge))
     return {
         "who": who(purge),
         "refused": {name: printable(value) for name, value in (purge.refused or {}).items()},

@@ -45,8 +45,12 @@ class BoundedPaginator(Paginator):
 
     @cached_property
     def count(self) -> int:
-        rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[:PAGED].count())
+        return capped(self.object_list)
+
+
+def capped(rows: Any) -> int:
+    """How many rows there are, ``PAGED`` at the most."""
+    return int(rows.order_by().values("pk")[:PAGED].count())
 
 
 class KeyedAdmin(ReadOnlyAdmin):

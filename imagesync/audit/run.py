@@ -14,6 +14,7 @@ from imagesync import signals
 from imagesync.audit.book import Book
 from imagesync.audit.canaries import look_at_canaries
 from imagesync.audit.failed_reads import close_failed_reads, disbelieve, look_at_failed_reads
+from imagesync.audit.figures import figures_of
 from imagesync.audit.identity import change_of_store, places_elsewhere
 from imagesync.audit.judge import Judge
 from imagesync.audit.pages import StorePages, sorted_pages
@@ -195,6 +196,9 @@ class _Running:
         )
         audit.strategy = strategy_taken(audit.strategy, counts or Counter())
         audit.canaries = self.canaries.kept if counts else []
+        if audit.full_scope and trust is not Trust.UNTRUSTWORTHY:
+            self._beat()
+            audit.figures = figures_of(audit, self.source)
         self._stop(Audit.State.FINISHED)
         signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)
 

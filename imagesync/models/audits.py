@@ -66,6 +66,11 @@ class Audit(Leased):
     failed_reads = models.JSONField(
         default=dict, blank=True, help_text=_("Reported failed reads that were looked at first.")
     )
+    figures = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("What was open when an audit of everything ended, by field and date."),
+    )
 
     class Meta:
         verbose_name = _("audit")

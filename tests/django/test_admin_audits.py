@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -12,9 +13,11 @@ from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from imagesync.admin import dashboard, open_findings
-from imagesync.admin.charts import histogram, line, stacked, worst_prefixes
+from imagesync.admin import dashboard
+from imagesync.admin.charts import histogram, line, stacked
+from imagesync.audit import figures
 from imagesync.models import Audit, AuditRange, Finding, Image
+from imagesync.records import Source
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_helpers import page_of
@@ -132,12 +135,12 @@ def test_dashboard__figures_in_drawings_are_the_same_in_every_language(
 
 
 def test_pages__ask_as_often_for_many_findings_and_audits_as_for_few(
-    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, memory_source: Any
 ) -> None:
-    monkeypatch.setattr(open_findings, "SAMPLE", 20)
+    _store, source = memory_source()
     asked: dict[int, list[int]] = {}
     for number in (21, 300):
-        audit = audit_with_findings(number)
+        audit = audit_with_findings(number, source)
         for address in (LIST, f"{LIST}{audit.pk}/change/"):
             admin_client.get(address)  # content types and the like are remembered
             with CaptureQueriesContext(connection) as queries:
@@ -148,7 +151,7 @@ def test_pages__ask_as_often_for_many_findings_and_audits_as_for_few(
     assert max(asked[300]) < 40
 
 
-def audit_with_findings(number: int) -> Audit:
+def audit_with_findings(number: int, source: Source) -> Audit:
     audits = [
         Audit.objects.create(
             bucket="b",
@@ -177,20 +180,57 @@ def audit_with_findings(number: int) -> Audit:
         )
         for image in images
     )
+    audits[-1].figures = figures.figures_of(audits[-1], source)
+    audits[-1].save()
     return audits[-1]
 
 
-def test_sample__is_taken_from_all_over_and_says_so(
-    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+def test_figures__of_very_many_are_of_a_sample_from_all_over_and_the_page_says_so(
+    memory_source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(open_findings, "SAMPLE", 100)
-    audit = audit_with_findings(500)
+    monkeypatch.setattr(figures, "SAMPLE", 100)
+    _store, source = memory_source()
+    audit = audit_with_findings(500, source)
 
     found = dashboard.dashboard()
 
     assert 80 <= found.sampled <= 120
     assert found.missing == audit.counts["missing"]
+    assert audit.figures["fields"]["imagesync.Image.file"] == {"records": 500, "missing": 500}
     assert "Taken from a random" in found.dates_told
+
+
+def test_figures__are_those_of_the_audit_and_not_of_the_moment(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    run("check_s3_images")
+    Finding.objects.all().delete()
+
+    kept = Audit.objects.get().figures
+
+    assert kept["fields"]["imagesync.Image.file"] == {"records": 6, "missing": 3}
+    assert (kept["opened"], kept["closed"], kept["sampled"], kept["undated"]) == (3, 0, 3, 0)
+    assert (kept["days"], kept["folders"]) == ({"2025-10-27": 3}, {"a/": 3})
+    assert "3 no finding, 3 missing" in page_of(admin_client, LIST)
+
+
+def test_figures__of_an_audit_from_before_they_were_kept_are_said_to_be_wanting(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    run("check_s3_images")
+    Audit.objects.update(figures={})
+
+    page = page_of(admin_client, LIST)
+
+    assert "counted at the end of the next audit of everything" in page
+    assert re.search(r"<dt>Missing</dt><dd>3", page)
+
+
+@pytest.mark.parametrize("scope", [["--sample", "3"], ["--key", "a/1.jpg"], ["--prefix", "a/"]])
+def test_figures__are_kept_of_audits_of_everything_alone(half: EmbeddedS3, scope: list[str]) -> None:
+    run("check_s3_images", *scope)
+
+    assert Audit.objects.get().figures == {}
 
 
 def test_histogram__is_as_fine_as_sixty_bars_allow_and_names_a_wall() -> None:
@@ -230,12 +270,3 @@ def test_line__has_a_gap_where_nothing_is_known() -> None:
     assert [len(piece.split()) for piece in drawn.pieces] == [1, 2]
     assert (drawn.last_x, drawn.last_y, drawn.top) == ("600.0", "4.0", 4)
     assert line([0, 0]).last_y == "116.0"
-
-
-def test_worst_prefixes__go_as_deep_as_they_still_tell_something() -> None:
-    keys = [f"up/2026/03/{number}/x.jpg" for number in range(90)]
-    keys += [f"up/2025/{number}/x.jpg" for number in range(10)]
-
-    assert worst_prefixes(keys) == {"up/2026/03/": 90, **{f"up/2025/{number}/": 1 for number in range(7)}}
-    assert worst_prefixes(["x.jpg", "y.jpg"]) == {"": 2}
-    assert worst_prefixes(["store/x.jpg"], begin=6) == {"store/": 1}
