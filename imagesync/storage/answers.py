@@ -26,18 +26,21 @@ def evidence_of(operation: str, answer: Mapping[str, Any]) -> Evidence:
 
 
 def evidence_of_direct(operation: str, direct: Direct) -> Evidence:
-    """The same of an answer that botocore did not parse: there, or a NoSuchKey."""
+    """The same of an answer that botocore did not parse: there, a NoSuchKey, or a HEAD's 404, which has no code."""
     headers = direct.headers
+    request_id = headers.get("x-amz-request-id", "")
+    if direct.status != 404 or direct.body:  # where there is no document botocore knows this one only
+        request_id = headers.get("x-amzn-requestid", request_id)
     answer: dict[str, Any] = {
         "ResponseMetadata": {
             "HTTPStatusCode": direct.status,
-            "RequestId": headers.get("x-amzn-requestid", headers.get("x-amz-request-id", "")),
+            "RequestId": request_id,
             "HTTPHeaders": headers,
         }
     }
     if direct.status == 404:
-        return replace(evidence_of(operation, answer), code="NoSuchKey")
-    if operation == "GetObject":
+        return replace(evidence_of(operation, answer), code="NoSuchKey" if direct.body else "404")
+    if operation in ("GetObject", "HeadObject"):
         answer |= {
             "ContentRange": headers.get("content-range"),
             "ContentLength": int(headers["content-length"]),

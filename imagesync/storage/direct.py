@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from imagesync.storage.plain import says_no_such_key, tells_of_an_object
+from imagesync.storage.plain import says_no_such_key, tells_of_a_size, tells_of_an_object
 
 PATIENCE = 3
 """After so many answers in a row that were not taken, a store is not asked directly ..."""
@@ -33,12 +33,14 @@ _OF_ONE_REQUEST = (
 )
 _SIGNATURES = ("s3v4", "v4")
 _SMALL = 16_384
+_METHODS = {"ListObjectsV2": "GET", "GetObject": "GET", "HeadObject": "HEAD"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     """A request that was answered well."""
 
+    method: str
     url: str
     """Without query; of an object, without its key."""
     query: Mapping[str, str]
@@ -76,7 +78,7 @@ class DirectCalls:
         self._lock = threading.Lock()
         self._not_taken: Counter[str] = Counter()
         self._to_skip: Counter[str] = Counter()
-        for operation in ("ListObjectsV2", "GetObject"):
+        for operation in _METHODS:
             client.meta.events.register(f"before-sign.s3.{operation}", self._note_signing)
             client.meta.events.register_last(f"before-send.s3.{operation}", self._note_sent)
 
@@ -86,7 +88,7 @@ class DirectCalls:
         """Keep the request that this thread's last call of botocore sent; the call was answered well."""
         if operation in self._patterns or given is None:
             return
-        pattern = self._pattern(given, key)
+        pattern = self._pattern(_METHODS[operation], given, key)
         if pattern is not None:
             self._patterns[operation] = pattern
 
@@ -96,7 +98,7 @@ class DirectCalls:
     def _note_sent(self, request: Any, **_event: Any) -> None:
         self._this_thread.sent = request
 
-    def _pattern(self, given: Mapping[str, Any], key: str) -> _Pattern | None:
+    def _pattern(self, method: str, given: Mapping[str, Any], key: str) -> _Pattern | None:
         from botocore import UNSIGNED
 
         nothing: tuple[Any, Any] = ({}, {})
@@ -105,7 +107,7 @@ class DirectCalls:
         version = event.get("signature_version")
         if (
             sent is None
-            or sent.method != "GET"
+            or sent.method != method
             or "request_credentials" in context
             or "identity_cache" in context
         ):
@@ -129,6 +131,7 @@ class DirectCalls:
         if not self._is_of_the_bucket(parts.netloc, place):
             return None
         return _Pattern(
+            method=method,
             url=f"{parts.scheme}://{parts.netloc}{place}",
             query=dict(parse_qsl(parts.query, keep_blank_values=True)),
             headers={
@@ -174,16 +177,26 @@ class DirectCalls:
 
     def first_byte(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
         """The answer to a ranged GET when it is plain: there, or NoSuchKey; None when botocore is to be asked."""
-        pattern = self._usable("GetObject", given)
+        return self._object("GetObject", given, key, _is_plain_byte)
+
+    def head(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
+        """The answer to a HEAD when it is plain: there, or 404, which proves nothing; None when botocore is to be asked."""
+        return self._object("HeadObject", given, key, _is_plain_head)
+
+    def _object(
+        self,
+        operation: str,
+        given: Mapping[str, Any] | None,
+        key: str,
+        is_plain: Callable[[Direct], bool],
+    ) -> Direct | None:
+        pattern = self._usable(operation, given)
         if pattern is None or not _is_plain_path(key) or not _has_bytes(key):
             return None
         answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", body_upto=_SMALL)
-        is_plain = answer is not None and (
-            (answer.status in (200, 206) and tells_of_an_object(answer.headers, answer.body))
-            or (answer.status == 404 and not _has_checksum(answer.headers) and says_no_such_key(answer.body))
-        )
-        self.taken("GetObject", is_plain)
-        return answer if is_plain else None
+        found = answer if answer is not None and is_plain(answer) else None
+        self.taken(operation, found is not None)
+        return found
 
     def taken(self, operation: str, whether: bool) -> None:
         """Tell whether a direct answer was of use."""
@@ -208,7 +221,10 @@ class DirectCalls:
 
         try:
             request = AWSRequest(
-                method="GET", url=url, headers=dict(pattern.headers), stream_output=body_upto is not None
+                method=pattern.method,
+                url=url,
+                headers=dict(pattern.headers),
+                stream_output=body_upto is not None,
             )
             if pattern.auth is not None:
                 pattern.auth().add_auth(request)
@@ -237,6 +253,16 @@ class DirectCalls:
                     max_pool_connections=config.max_pool_connections,
                 )
             return self._session
+
+
+def _is_plain_byte(answer: Direct) -> bool:
+    if answer.status in (200, 206):
+        return tells_of_an_object(answer.headers, answer.body)
+    return answer.status == 404 and not _has_checksum(answer.headers) and says_no_such_key(answer.body)
+
+
+def _is_plain_head(answer: Direct) -> bool:
+    return answer.status == 404 or (answer.status == 200 and tells_of_a_size(answer.headers))
 
 
 def _is_plain_path(key: str) -> bool:

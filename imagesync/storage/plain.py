@@ -1,4 +1,4 @@
-"""Which answers to a ranged GET are plain enough to be understood without botocore, exactly as it would.
+"""Which answers to a ranged GET and to a HEAD are plain enough to be understood without botocore, exactly as it would.
 
 Whatever is not is left to it: it knows the rest of HTTP, of XML and of S3.
 """
@@ -33,6 +33,11 @@ _WHEN = re.compile(
 _WHEN_ISO = re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 _READ_BY_BOTOCORE: tuple[tuple[str, re.Pattern[str], Callable[[str], object]], ...] = (
     ("last-modified", _WHEN, parsedate_to_datetime),
+    (
+        "expires",
+        re.compile(f"{_WHEN.pattern}|0|-1"),
+        str,
+    ),  # it leaves alone what is no time, but not all of it
     ("x-amz-object-lock-retain-until-date", _WHEN_ISO, datetime.fromisoformat),
     ("x-amz-object-lock-event-hold-duration-days", _NUMBER, int),
     ("x-amz-object-lock-event-hold-duration-years", _NUMBER, int),
@@ -40,7 +45,7 @@ _READ_BY_BOTOCORE: tuple[tuple[str, re.Pattern[str], Callable[[str], object]], .
     ("x-amz-tagging-count", _NUMBER, int),
     ("x-amz-mp-parts-count", _NUMBER, int),
 )
-"""Headers of GetObject that botocore makes times and numbers of; it refuses the whole answer when it cannot."""
+"""Headers of GetObject and HeadObject that botocore makes times and numbers of; it refuses the whole answer when it cannot."""
 
 
 def says_no_such_key(body: bytes) -> bool:
@@ -66,10 +71,21 @@ def _is_text(body: bytes) -> bool:
 def tells_of_an_object(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether a 200 or 206 is of an object with bytes, the first of which came; ``headers`` in lower case."""
     return (
-        bool(body)
-        and _LENGTH.fullmatch(headers.get("content-length", "")) is not None
-        and all(_is_read(headers.get(name), how, read) for name, how, read in _READ_BY_BOTOCORE)
+        bool(body) and _LENGTH.fullmatch(headers.get("content-length", "")) is not None and _are_read(headers)
     )
+
+
+def tells_of_a_size(headers: Mapping[str, str]) -> bool:
+    """Whether the 200 to a HEAD is of a whole object, with bytes or without; ``headers`` in lower case."""
+    return (
+        _NUMBER.fullmatch(headers.get("content-length", "")) is not None
+        and "content-range" not in headers  # some versions of botocore read it
+        and _are_read(headers)
+    )
+
+
+def _are_read(headers: Mapping[str, str]) -> bool:
+    return all(_is_read(headers.get(name), how, read) for name, how, read in _READ_BY_BOTOCORE)
 
 
 def _is_read(value: str | None, pattern: re.Pattern[str], read: Callable[[str], object]) -> bool:

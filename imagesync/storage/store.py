@@ -159,7 +159,13 @@ class S3Store:
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
     def head(self, key: str) -> Evidence:
+        given = self._given_for_direct("HEAD", key)
+        direct = self._direct.head(given, key)
+        if direct is not None:
+            return self._told("HEAD", direct)
         evidence, _answer = self._ask("HEAD", Key=key)
+        if evidence.status in (200, 404):
+            self._direct.learn("HeadObject", given, key=key)
         return evidence
 
     def get(self, key: str) -> Evidence:

@@ -155,9 +155,10 @@ def cold(store: S3Store) -> S3Store:
 
 
 def warm(store: S3Store) -> S3Store:
-    """Has learnt both requests, if they can be learnt; of keys that no test asks for."""
+    """Has learnt the three requests, if they can be learnt; of keys that no test asks for."""
     store.list_page(prefix="warm/", start_after="warm/0", max_keys=7)
     store.get("warm/key")
+    store.head("warm/key")
     return store
 
 

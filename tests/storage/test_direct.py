@@ -81,14 +81,16 @@ KEYS = st.one_of(TEXT, st.sampled_from(ODD), st.lists(st.sampled_from(ODD[:44]),
 PLAIN = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.parametrize("how", ["get", "head"])
 @PLAIN
 @given(key=KEYS)
 @example(key="x" * 1024)
 @example(key="€" * 341)
 @example(key="a b+c%d\x00/~/ä")
-def test_get__is_what_botocore_would_send(key: str, lab: Recorder, both: tuple[S3Store, S3Store]) -> None:
-    fast, slow = both
-    direct, botocore = heard(lab, lambda: fast.get(key)), heard(lab, lambda: slow.get(key))
+def test_object__is_asked_for_as_botocore_would(
+    how: str, key: str, lab: Recorder, both: tuple[S3Store, S3Store]
+) -> None:
+    direct, botocore = (heard(lab, lambda store=store: getattr(store, how)(key)) for store in both)
 
     if any(part in ("", ".", "..") for part in key.removesuffix("/").split("/")):
         assert not direct.is_direct  # a path that something on the way may rewrite is left to botocore
@@ -122,17 +124,18 @@ def test_page__is_what_botocore_would_send(
 
 @pytest.mark.parametrize("text", ["\ud800", "a\udfff.jpg"])
 def test_text__without_bytes_is_an_outcome_and_no_crash(text: str, both: tuple[S3Store, S3Store]) -> None:
-    got = [store.get(text) for store in both]
+    for ask in ("get", "head"):
+        evidence = [getattr(store, ask)(text) for store in both]
+        assert evidence[0] == evidence[1]
+        assert evidence[0].code == "UnicodeEncodeError"
     pages = [store.list_page(prefix=text).evidence for store in both]
-
-    assert got[0] == got[1]
     assert pages[0] == pages[1]
-    assert {got[0].code, pages[0].code} == {"UnicodeEncodeError"}
+    assert pages[0].code == "UnicodeEncodeError"
 
 
 def asked_both_ways(lab: Recorder, fast: S3Store, slow: S3Store, *, scheme: str = "http") -> Heard:
     """A page and an object; the direct request for the object."""
-    for ask in ("list_page", "get"):
+    for ask in ("list_page", "head", "get"):
         for each in (fast, slow):
             arguments: Any = {"prefix": "a/"} if ask == "list_page" else {"key": "a/1 ü.jpg"}
             lab.heard.clear()

@@ -19,7 +19,7 @@ from imagesync.selftest.wire import Answer
 from imagesync.storage import direct
 from imagesync.storage.client import ClientOptions
 from imagesync.storage.plain import says_no_such_key
-from imagesync.storage.probe import confirm
+from imagesync.storage.probe import confirm, look
 from imagesync.storage.store import S3Store
 from tests.storage.recording import Recorder, cold, learnt, recorder, store_by, warm
 
@@ -57,7 +57,7 @@ def two_stores(lab: Recorder, number: int = 0) -> tuple[S3Store, S3Store]:
         for way in ("fast", "slow")
     )
     warm(fast)
-    assert learnt(fast) == {"GetObject", "ListObjectsV2"}
+    assert learnt(fast) == {"GetObject", "HeadObject", "ListObjectsV2"}
     return fast, cold(slow)
 
 
@@ -72,6 +72,22 @@ def test_row__is_the_same_evidence_both_ways(row: Row, lab: Recorder) -> None:
 
     assert looks[0] == looks[1]
     assert (looks[0].verdict, looks[0].reason) == (row.judged, row.reason)
+
+
+@pytest.mark.parametrize("row", rows_of("HEAD"), ids=lambda row: row.id)
+def test_row_of_head__is_the_same_evidence_both_ways(row: Row, lab: Recorder) -> None:
+    """And so is that of the GET behind it, wherever HEAD cannot tell."""
+    bucket = Bucket({} if row.of_absent else {KEY: 3})
+    looks = []
+    for store in two_stores(lab, 1 + len(rows_of("GET")) + rows_of("HEAD").index(row)):
+        lab.play(lambda asked: row.play(asked, bucket) if asked.operation == "HEAD" else bucket.answer(asked))
+        lab.heard.clear()
+        evidence = store.head(KEY)
+        assert (lab.heard[0].method, lab.heard[0].is_direct) == ("HEAD", not looks)
+        looks.append((evidence, look(store, KEY, versioning="off", now=lambda: NOW)))
+
+    assert looks[0] == looks[1]
+    assert (looks[0][1].verdict, looks[0][1].reason) == (row.judged, row.reason)
 
 
 # --- mangled answers ----------------------------------------------------------------------------------------
@@ -153,15 +169,19 @@ def stores(lab: Recorder, monkeypatch: pytest.MonkeyPatch) -> Any:
     return warm(fast), cold(slow)
 
 
+@pytest.mark.parametrize("how", ["get", "head"])
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(answer=answers())
 @example(answer=Answer(404, b"<Error><Code>NoSuchKey</Code></Error>", {"x-amz-checksum-crc32": "AAAAAA=="}))
+@example(answer=Answer(404, b"", {"x-amzn-requestid": "R2", "x-amz-request-id": "R1"}))
+@example(answer=Answer(200, b"xxx", {"Content-Range": "bytes 0-0/9"}))
+@example(answer=Answer(206, b"x", {"Expires": ""}))
 def test_answer__however_mangled_is_the_same_evidence_both_ways(
-    answer: Answer, lab: Recorder, stores: tuple[S3Store, S3Store]
+    how: str, answer: Answer, lab: Recorder, stores: tuple[S3Store, S3Store]
 ) -> None:
     lab.play(lambda asked: answer)
 
-    fast, slow = (store.get(KEY) for store in stores)
+    fast, slow = (getattr(store, how)(KEY) for store in stores)
 
     assert fast == slow
 
@@ -215,6 +235,30 @@ def test_answer__that_is_plain_costs_one_request(answer: Answer, is_taken: bool,
 
     assert isinstance(evidence, Evidence)
     assert [one.is_direct for one in lab.heard] == ([True] if is_taken else [True, False])
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_taken"),
+    [
+        (Answer(200, b"xxx", {"ETag": '"e"', "Last-Modified": "Wed, 25 Nov 2026 10:00:00 GMT"}), True),
+        (Answer(200), True),
+        (Answer(404), True),
+        (Answer(404, headers={"x-amz-delete-marker": "true"}), True),
+        (Answer(200, b"xxx", {"Last-Modified": "yesterday"}), False),
+        (Answer(206, b"x"), False),
+        (Answer(403), False),
+        (Answer(301, headers={"x-amz-bucket-region": REGION}), False),
+    ],
+)
+def test_head__that_is_plain_costs_one_request(answer: Answer, is_taken: bool, lab: Recorder) -> None:
+    fast, _slow = two_stores(lab)
+    lab.play(lambda asked: answer)
+    lab.heard.clear()
+
+    fast.head(KEY)
+
+    directly = [one.is_direct for one in lab.heard]
+    assert directly == [True] if is_taken else directly[:2] == [True, False]
 
 
 def test_absence__of_another_key_or_bucket_is_told_alike_both_ways(lab: Recorder) -> None:
