@@ -20,6 +20,7 @@ from imagesync.core.cost import Prices
 
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
+LEAST_TOKEN = 16
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -108,6 +109,9 @@ class AppSettings:
     verify_uploads: Literal["content", "size", False] = "content"
     """What is compared after an upload, by one HEAD: ``"content"`` (and size), ``"size"``; False: nothing."""
 
+    metrics_token: str = field(default="", repr=False)
+    """What Prometheus sends to read the metrics (``Authorization: Bearer``). Empty: only staff may read them."""
+
 
 DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
@@ -170,6 +174,8 @@ def _parse(attribute: str, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
         return value
+    if attribute == "metrics_token":
+        return _parse_token(value)
     if attribute == "verify_uploads":
         if value is not False and value not in (CONTENT, SIZE):
             raise ValueError(f'{value!r} is not one of "content", "size" and False')
@@ -180,6 +186,15 @@ def _parse(attribute: str, value: Any) -> Any:
     least = 0 if attribute in ("max_purge_free", "canaries") else 1 if isinstance(default, int) else 0.001
     if value < least:
         raise ValueError(f"{value!r} is less than {least}")
+    return value
+
+
+def _parse_token(value: Any) -> str:
+    """No message repeats it: it is a secret."""
+    if not isinstance(value, str) or not all("!" <= character <= "~" for character in value):
+        raise ValueError("a text of printable ASCII characters without spaces is expected")
+    if value and len(value) < LEAST_TOKEN:
+        raise ValueError(f"it has fewer than {LEAST_TOKEN} characters, so it could be guessed")
     return value
 
 

@@ -91,7 +91,7 @@ def find_sources(
         targets = [target for target in targets if target.label in fields]
 
     options = store_options(settings, workers)
-    aliases = {alias: _construction(storages[alias]) for alias in storages.backends}
+    aliases = _aliases()
     stores: dict[str, S3Store] = {}
     grouped: dict[str, list[Target]] = {}
     for target in targets:
@@ -115,6 +115,16 @@ def find_sources(
 def find_targets() -> list[Target]:
     """Every file field of this project that is on S3. Raises ImproperlyConfigured."""
     return list(_targets(app_settings()))
+
+
+def fields_by_alias() -> dict[str, tuple[str, ...]]:
+    """The labels of every file field on S3, by the alias of its storage. No client is made."""
+    aliases = _aliases()
+    found: dict[str, tuple[str, ...]] = {}
+    for target in find_targets():
+        alias = _alias_of(target, aliases)
+        found[alias] = (*found.get(alias, ()), target.label)
+    return found
 
 
 def targets_of(model: type[Model]) -> list[Target]:
@@ -183,6 +193,10 @@ def _refuse_unknown(configured: Collection[str], targets: list[Target]) -> None:
             ) from error
         if not isinstance(field, FileField):
             raise ImproperlyConfigured(f"IMAGESYNC['FIELDS'] names {label!r}, which is not a file field.")
+
+
+def _aliases() -> dict[str, Any]:
+    return {alias: _construction(storages[alias]) for alias in storages.backends}
 
 
 def _alias_of(target: Target, aliases: dict[str, Any]) -> str:

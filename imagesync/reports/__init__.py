@@ -1,5 +1,5 @@
-"""Audits, plans, single images and examinations as text, JSON, NDJSON, CSV and Markdown. Pure: documents in,
-characters out."""
+"""Audits, plans, single images and examinations as text, JSON, NDJSON, CSV and Markdown, figures as Prometheus reads
+them. Pure: documents in, characters out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from imagesync.reports.audits import AUDIT_FORMATS, audit_pieces, write_audits
 from imagesync.reports.escaping import printable
 from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
 from imagesync.reports.images import IMAGE_FORMATS, write_images
+from imagesync.reports.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
+from imagesync.reports.prometheus import Gauge, exposition
 from imagesync.reports.purges import PURGE_FORMATS, write_purge, write_restore
 from imagesync.reports.selftests import write_self_tests
 
@@ -14,8 +16,11 @@ __all__ = [
     "AUDIT_FORMATS",
     "EXAMINATION_FORMATS",
     "IMAGE_FORMATS",
+    "PROMETHEUS_CONTENT_TYPE",
     "PURGE_FORMATS",
+    "Gauge",
     "audit_pieces",
+    "exposition",
     "printable",
     "write_audits",
     "write_examination",

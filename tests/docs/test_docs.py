@@ -17,6 +17,7 @@ from imagesync.core.rails import RAILS
 from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.management.base import EXIT_CODES
+from imagesync.metrics.figures import described
 from imagesync.models import Image
 from imagesync.selftest.table import TABLE
 from imagesync.signals import SIGNALS
@@ -112,6 +113,11 @@ def test_question__is_documented(id: str) -> None:
 
 def test_diagnosis__every_failure_has_a_registered_id() -> None:
     assert {id for id, _fact, _hint in _FAILURES.values()} <= set(DIAGNOSES)
+
+
+@pytest.mark.parametrize("name", [gauge.name for gauge in described()])
+def test_metric__is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/monitoring.md")
 
 
 @pytest.mark.parametrize("reason", UploadProblem)

@@ -19,11 +19,13 @@ from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress
+from imagesync.metrics import lasting_gauges
 from imagesync.models import Audit
 from imagesync.records import Scope, Source, count_records, find_sources, parse_scope
-from imagesync.reports import AUDIT_FORMATS, write_audits
+from imagesync.reports import AUDIT_FORMATS, exposition, write_audits
 
 TEXT_LIMIT = 20
+PROMETHEUS = "prometheus"
 
 
 class Command(ImageSyncCommand):
@@ -34,6 +36,7 @@ class Command(ImageSyncCommand):
   manage.py check_s3_images
   manage.py check_s3_images --prefix media/2026/ --format csv --output missing.csv
   manage.py check_s3_images --id imagesync.Image:42 --format json
+  manage.py check_s3_images --format prometheus --output /var/lib/node_exporter/imagesync.prom
   manage.py check_s3_images --resume
 """
 
@@ -81,7 +84,12 @@ class Command(ImageSyncCommand):
         parser.add_argument(
             "--workers", metavar="N", type=int, default=None, help="Requests under way at once."
         )
-        parser.add_argument("--format", choices=AUDIT_FORMATS, default="text", help="Default: text.")
+        parser.add_argument(
+            "--format",
+            choices=(*AUDIT_FORMATS, PROMETHEUS),
+            default="text",
+            help="Default: text. prometheus: figures for the textfile collector.",
+        )
         parser.add_argument(
             "--output", metavar="FILE", default="", help="Write the report there instead of stdout."
         )
@@ -105,9 +113,12 @@ class Command(ImageSyncCommand):
             raise InvalidRequest(f"--limit {limit}: write 0 or more.")
         audits = self._resumed(options) if options["resume"] is not None else self._audited(options)
         kept = f"Audit {audits[-1].pk} is kept: --resume {audits[-1].pk} reports it again."
-        reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
         with output(options["output"], self.stdout, kept) as out:
-            write_audits(out, format, reports, limit=limit)
+            if format == PROMETHEUS:
+                out.writelines(exposition(lasting_gauges()))
+            else:
+                reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
+                write_audits(out, format, reports, limit=limit)
         self._exit(audits, fatal)
 
     def _audited(self, options: dict[str, Any]) -> list[Audit]:

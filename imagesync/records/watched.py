@@ -1,0 +1,72 @@
+"""The stores that are watched, each with the audits that its figures come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet
+
+from imagesync.models import Audit
+from imagesync.records.targets import fields_by_alias
+from imagesync.reports import printable
+
+BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
+_HEAVY = ("canaries", "failed_reads", "strategy_reason")
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedStore:
+    """A store that a storage of this project named at its last audit of everything."""
+
+    last: Audit
+    """The newest finished audit of everything, whatever its trust."""
+    believed: Audit | None
+    """The newest that was trustworthy or degraded: its counts are facts."""
+    trustworthy: Audit | None
+    fields: tuple[str, ...]
+    """``app.Model.field`` of each field whose files it holds."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return store_labels(self.last.fingerprint, self.last.bucket)
+
+
+def store_labels(fingerprint: str, bucket: str) -> dict[str, str]:
+    return {"store": fingerprint, "bucket": printable(bucket)}
+
+
+def watched_stores() -> list[WatchedStore]:
+    """One for each storage that file fields of the project use and that was ever audited whole. Two queries.
+
+    A store that its storage no longer names is history, and so is one whose storage no field uses any more: nobody is
+    to be called at night because it is not audited.
+    """
+    fields = fields_by_alias()
+    newest = _newest_by_store()
+    audits = Audit.objects.defer(*_HEAVY).in_bulk({pk for row in newest for pk in row.values() if pk})
+    by_alias: dict[str, WatchedStore] = {}
+    for row in sorted(newest, key=lambda row: row["last"]):
+        store = WatchedStore(
+            last=audits[row["last"]],
+            believed=audits.get(row["believed"]),
+            trustworthy=audits.get(row["trustworthy"]),
+            fields=fields.get(audits[row["last"]].alias, ()),
+        )
+        if store.fields:
+            by_alias[store.last.alias] = store
+    return list(by_alias.values())
+
+
+def _newest_by_store() -> list[dict[str, Any]]:
+    whole: QuerySet[Any] = Audit.objects.filter(state=Audit.State.FINISHED, full_scope=True).order_by()
+    newest: QuerySet[Any, dict[str, Any]] = (
+        whole.values("fingerprint")
+        .annotate(
+            last=Max("pk"),
+            believed=Max("pk", filter=Q(trust__in=BELIEVED)),
+            trustworthy=Max("pk", filter=Q(trust=Audit.Trust.TRUSTWORTHY)),
+        )
+        .values("last", "believed", "trustworthy")
+    )
+    return list(newest)
