@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
 
-.PHONY: help demo serve test check format docs fast coverage postgres live bench bench-full lock clean
+.PHONY: help demo serve test check format docs fast coverage postgres live bench bench-full bench-admin lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -66,6 +66,9 @@ bench: $(PEERS) ## imagesync and its peers on the same work, in minutes: benchma
 
 bench-full: $(PEERS) ## the same with a million and ten million records, in half an hour
 	@$(BIN)/python -m benchmarks.harness full
+
+bench-admin: $(STAMP) ## every page of the admin on two million images, in minutes
+	@$(BIN)/python -m benchmarks.admin
 
 lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --upgrade -o requirements.txt

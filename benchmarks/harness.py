@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measures, repetitions, patience = PLANS[name]
     with place() as here:
         bench = Bench(here, repetitions, patience)
-        machine = report.machine(here)
+        machine = report.machine(here.database_url)
         try:
             measures(bench)
         except (Disagreement, subprocess.SubprocessError) as error:

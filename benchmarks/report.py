@@ -13,14 +13,13 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.place import Place
 from benchmarks.plot import plot
 from benchmarks.sides import FLOOR, OURS, PROGRAMS, TITLES, Figure, program
 from imagesync.core.cost import Prices
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
-COMMANDS = {"small": "bench", "full": "bench-full"}
+COMMANDS = {"small": "bench", "full": "bench-full", "admin": "bench-admin"}
 LARGE = 1_000_000
 RATIOS = {"head-1": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
 """How many times as long a peer takes, at least."""
@@ -203,14 +202,14 @@ def _megabytes(one: Figure) -> str:
 # --- where it was measured --------------------------------------------------------------------------------
 
 
-def machine(place: Place) -> str:
+def machine(database_url: str) -> str:
     cpu = next(
         line.split(":", 1)[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    with psycopg.connect(place.database_url) as connection:
+    with psycopg.connect(database_url) as connection:
         postgres = (connection.info.parameter_status("server_version") or "").split()[0]
     packages = ", ".join(f"{name} {version(name)}" for name in ("Django", "boto3", "psycopg"))
     programs = "".join(f", {name} {_told_version(name)}" for name in PROGRAMS if program(name))

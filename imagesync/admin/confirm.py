@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
@@ -29,10 +28,10 @@ from imagesync.jobs.log import log_purge
 from imagesync.jobs.work import STARTED_BY
 from imagesync.models import Job, Purge
 from imagesync.placeholders import Placeholder
-from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.freshness import aged, changed_records
 from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.summary import plan_entries, told_summary
 from imagesync.records import Scope, Source
 from imagesync.reports import printable
 from imagesync.reports.purges import purge_csv
@@ -40,7 +39,6 @@ from imagesync.reports.purges import purge_csv
 if TYPE_CHECKING:
     from imagesync.admin.actions import SyncActions
 
-SAMPLE = 20
 PURPOSE = "plan"
 
 
@@ -77,9 +75,15 @@ def plan_page(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> 
 
 
 def plan_csv(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> StreamingHttpResponse:
-    """The whole plan, line by line."""
+    """The whole plan, line by line, sent while it is read."""
     purge = _shown(model_admin, request, purge_id)
-    lines = purge_csv(purge_document(purge, dry_run=False))
+    lines = purge_csv(
+        {
+            "purge": purge.pk,
+            "delete": plan_entries(purge, "delete"),
+            "keep": plan_entries(purge, "keep"),
+        }
+    )
     headers = {"Content-Disposition": f'attachment; filename="purge-{purge.pk}-plan.csv"'}
     return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
 
@@ -87,7 +91,8 @@ def plan_csv(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> S
 def _shown(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> Purge:
     if not model_admin.has_purge_permission(request):
         raise PermissionDenied
-    purge = Purge.objects.filter(pk=purge_id).select_related("audit", "user").first()
+    # the plan may name a million records, and no page shows them
+    purge = Purge.objects.filter(pk=purge_id).defer("plan").select_related("audit", "user").first()
     if purge is None or not _is_about(purge, model_admin):
         raise Http404
     return purge
@@ -96,8 +101,7 @@ def _shown(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> Pur
 def _is_about(purge: Purge, model_admin: SyncActions) -> bool:
     """A plan of other models is shown by their own admin, which knows who may see them."""
     own = {target.model._meta.label for target in model_admin.sync_targets()}
-    lines = (*purge.plan.get("delete", ()), *purge.plan.get("keep", ()))
-    return all(line["record"].split(":", 1)[0] in own for line in lines)
+    return own.issuperset(told_summary(purge)["models"])
 
 
 def _check_form(request: HttpRequest, purge: Purge) -> None:
@@ -215,12 +219,8 @@ def _page(
     model_admin: SyncActions, request: HttpRequest, purge: Purge, error: str = "", status: int = 200
 ) -> TemplateResponse:
     request.current_app = model_admin.admin_site.name  # for the addresses in the templates
-    document = purge_document(purge, dry_run=False)
-    planned = document["counts"].get("planned", 0)
-    kept = Counter(entry["why"] for entry in document["keep"])
-    cascades: Counter[str] = Counter()
-    for entry in document["delete"]:
-        cascades.update(entry["cascades"])
+    told = told_summary(purge)
+    planned = purge.counts.get("planned", 0)
     job = Job.objects.filter(kind=Job.Kind.PURGE, purge=purge).first()
     is_planners = purge.user_id == request.user.pk
     executable = is_planners and purge.state == Purge.State.PLANNED and planned > 0 and job is None
@@ -239,20 +239,20 @@ def _page(
         "job_address": job_address(model_admin, job) if job else "",
         "dead": purge.state == Purge.State.RUNNING and not purge.lease_is_alive,
         "planned": planned,
-        "clears": sum(entry["action"] == "clear" for entry in document["delete"]),
+        "clears": told["clear"],
         "chosen": chosen,
-        "not_missing": max(0, chosen.get("records", 0) - len(document["delete"]) - len(document["keep"])),
+        "not_missing": max(0, chosen.get("records", 0) - told["delete"] - told["keep"]),
         "filter": selection.described(chosen.get("by", "")),
         "sample": [
             {**entry, "key": printable(entry["key"]), "cascades": sorted(entry["cascades"].items())}
-            for entry in document["delete"][:SAMPLE]
+            for entry in told["first"]
         ],
         "placeholder": Placeholder.MISSING,
-        "more": max(0, len(document["delete"]) - SAMPLE),
-        "kept": [(printable(why), number) for why, number in kept.most_common()],
-        "kept_number": len(document["keep"]),
-        "cascades": sorted(cascades.items()),
-        "receivers": [printable(one) for one in document["receivers"]],
+        "more": told["delete"] - len(told["first"]),
+        "kept": [(printable(why), number) for why, number in told["why"]],
+        "kept_number": told["keep"],
+        "cascades": sorted(told["cascades"].items()),
+        "receivers": [printable(one) for one in told["receivers"]],
         "refused": purge.refused,
         "rail": RAILS.get((purge.refused or {}).get("id", ""), ""),
         "executable": executable,

@@ -59,7 +59,12 @@ def after(model_admin: SyncActions, job: Job) -> str:
 
 def job_page(model_admin: SyncActions, request: HttpRequest, job_id: int) -> HttpResponse:
     """How far a job is. A POST hands it over again, when nobody is at it."""
-    job = Job.objects.filter(pk=job_id).select_related("user", "purge", "audit", "content_type").first()
+    job = (
+        Job.objects.filter(pk=job_id)
+        .select_related("user", "purge", "audit", "content_type")
+        .defer("purge__plan")
+        .first()
+    )
     own = ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False)
     if job is None or job.content_type_id != own.pk:
         raise Http404

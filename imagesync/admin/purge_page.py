@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from django import forms
@@ -22,13 +21,12 @@ from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, capped, in_order, sh
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.models import Purge, Tombstone
 from imagesync.purge.restore import Restored, execute_restore, preview_restore
+from imagesync.purge.summary import told_summary
 from imagesync.reports import printable
 
 AT_ONCE = 200
 """More than these are not put back, or tried, while a browser waits."""
 PAGE = 50
-REASONS_READ = 10_000
-"""Kept records whose reasons are summed up; of more, only their number is told."""
 
 
 class TombstoneFilter(forms.Form):
@@ -218,7 +216,7 @@ def purge_context(purge: Purge, request: HttpRequest) -> dict[str, Any]:
         "who": who(purge),
         "refused": {name: printable(value) for name, value in (purge.refused or {}).items()},
         "counts": in_order(purge.counts),
-        "kept": kept_reasons(purge),
+        "kept": [(printable(why), number) for why, number in told_summary(purge)["why"]],
         "limits": [(name, printable(value)) for name, value in sorted(purge.limits.items())],
         "gone": gone,
         "left": left,
@@ -244,14 +242,6 @@ def left_of(purge: Purge) -> QuerySet[Tombstone]:
     """What was not restored yet, in the order in which it was purged."""
     tombstones: QuerySet[Tombstone] = purge.tombstones.filter(restored_at=None)
     return tombstones.select_related("content_type").order_by("pk")
-
-
-def kept_reasons(purge: Purge) -> list[tuple[str, int]]:
-    """Why records were kept, most frequent first; nothing when there are too many to read while somebody waits."""
-    if not 0 < purge.counts.get("kept", 0) <= REASONS_READ:
-        return []
-    kept = Purge.objects.filter(pk=purge.pk).values_list("plan__keep", flat=True).first() or []
-    return Counter(printable(entry["why"]) for entry in kept).most_common()
 
 
 def conflict_rows(outcome: Restored) -> list[dict[str, Any]]:

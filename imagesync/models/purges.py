@@ -34,6 +34,7 @@ class Purge(Leased):
     )
     limits = models.JSONField(default=dict)
     plan = models.JSONField(default=dict, help_text=_("What would be deleted and kept, and why."))
+    summary = models.JSONField(default=dict, blank=True, help_text=_("The plan's figures, for pages."))
     refused = models.JSONField(null=True, blank=True)
     counts = models.JSONField(default=dict)
 

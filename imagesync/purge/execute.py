@@ -38,6 +38,7 @@ from imagesync.purge.objections import (
     stored_name,
 )
 from imagesync.purge.rows import Consequences, NamedFile
+from imagesync.purge.summary import summary_of
 from imagesync.purge.tombs import write_tombstones
 from imagesync.records import Source, Target
 from imagesync.records.findings import of_records
@@ -342,7 +343,8 @@ class _Execution:
         changed = ["counts"]
         if len(self.kept) != len(self.purge.plan["keep"]):  # the plan is long: it is not written for nothing
             self.purge.plan = {**self.purge.plan, "keep": list(self.kept)}
-            changed.append("plan")
+            self.purge.summary = summary_of(self.purge.plan)
+            changed += ["plan", "summary"]
         self.purge.save(update_fields=changed)
 
     def _finish(self, state: Purge.State) -> None:

@@ -19,6 +19,7 @@ from imagesync.models import Audit, Finding, Purge, Tombstone
 from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import Case, not_proven_missing, open_cases
 from imagesync.purge.rows import NamedFile
+from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_of, in_scope
 from imagesync.records.stream import base_rows
@@ -96,6 +97,7 @@ def make_plan(
         unattended = limits.ripen is not None
         objected = signals.objection_to(plan, Purge, audit=audit, unattended=unattended)
         plan = replace(plan, refused=objected)
+    document = _plan_document(plan, receivers)
     return Purge.objects.create(
         state=Purge.State.REFUSED if plan.refused else Purge.State.PLANNED,
         audit=audit,
@@ -104,7 +106,8 @@ def make_plan(
         planned_by=planned_by,
         user=user,
         limits=_limits_document(limits, scope) | ({"chosen": dict(chosen)} if chosen else {}),
-        plan=_plan_document(plan, receivers),
+        plan=document,
+        summary=summary_of(document),
         refused=plan.refused.to_dict() if plan.refused else None,
         counts={"planned": len(plan.go), "deleted": 0, "cleared": 0, "kept": len(plan.keep)},
     )

@@ -13,13 +13,18 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core import signing
+from django.db import connection
+from django.http import StreamingHttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagesync.admin import confirm, tokens
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
 from imagesync.purge import execute
+from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
+from imagesync.reports import write_purge
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_pages import LIST, act, act_on_all, said, token_of
@@ -464,3 +469,34 @@ def test_execute__a_store_that_fails_in_the_middle_tells_and_logs_what_went(
     assert "Deleted so far: 1" in said(answer)
     assert "1 deleted" in said(answer)
     assert LogEntry.objects.filter(action_flag=3).count() == 1
+
+
+def test_plan_csv__has_every_line_of_the_plan_and_is_sent_while_it_is_read(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    make_images("young.jpg", 'comma, "quote".jpg', created_at=timezone.now())
+    run("check_s3_images")
+    act(admin_client, "purge_missing", Image.objects.all())
+    purge = Purge.objects.get()
+    assert (purge.summary["delete"], purge.summary["keep"]) == (3, 2)
+
+    answer = admin_client.get(f"{LIST}purge/{purge.pk}/plan.csv")
+
+    assert isinstance(answer, StreamingHttpResponse)
+    whole = io.StringIO()
+    write_purge(whole, "csv", purge_document(purge, dry_run=False))
+    assert answer.getvalue().decode() == whole.getvalue()
+
+
+def test_plan_page__reads_figures_and_not_the_plan(half: EmbeddedS3, admin_client: Client) -> None:
+    run("check_s3_images")
+    act(admin_client, "purge_missing", Image.objects.all())
+    address = f"{LIST}purge/{Purge.objects.get().pk}/"
+
+    with CaptureQueriesContext(connection) as queries:
+        page = admin_client.get(address).content.decode()
+
+    assert "3 records would be deleted" in page
+    assert not [one["sql"] for one in queries if '"imagesync_purge"."plan"' in one["sql"]]
+    Purge.objects.update(summary={})  # from before there were any
+    assert "3 records would be deleted" in admin_client.get(address).content.decode()
