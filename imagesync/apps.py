@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -12,4 +14,12 @@ class ImageSyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from imagesync import checks  # noqa: F401 - registers itself
+        from imagesync import checks, signals  # noqa: F401 - the checks register themselves
+
+        signals.audit_finished.connect(_after_audit, dispatch_uid="imagesync.notices")
+
+
+def _after_audit(audit: Any, **kwargs: Any) -> None:
+    from imagesync.notices import after_audit
+
+    after_audit(audit)

@@ -12,6 +12,7 @@ from typing import Any
 from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Audit, Job, Purge
+from imagesync.notices import decide, deliver, send_due
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
@@ -34,6 +35,17 @@ def purge_orphans(storage: str = "", max_delete: int | None = None) -> list[dict
         if any(target.policy != "report" for target in source.targets)
     ]
     return [_purge(source, max_delete) for source in deletable]
+
+
+def watch_over() -> dict[str, Any]:
+    """Tell people what changed, also when nothing ends any more: audits that are overdue, notices that failed."""
+    decided = decide()
+    return {"decided": len(decided), "sent": send_due()}
+
+
+def tell(notice: int) -> str:
+    """Send one notice. A second delivery does nothing."""
+    return deliver(notice)
 
 
 def work_off(job: int) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as project_settings
 from django.contrib.contenttypes.models import ContentType
+from django.core import mail
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import override_settings
@@ -40,6 +42,7 @@ RUNS: dict[str, list[list[str]]] = {
     "debug_s3_image": [["there.jpg"], ["gone.jpg"], ["there.jpg", "--format", "json"]],
     "imagesync_schedule": [["--check", "daily"], ["--list"]],
     "imagesync_job": [["1"]],
+    "imagesync_notify": [["--test"], []],
 }
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,7 +72,15 @@ def site(request: Any, s3: EmbeddedS3) -> Any:
         "wrong region": {"region_name": "us-east-1"},
         "unreachable": {"endpoint_url": "http://user:pa55word@127.0.0.1:9"},
     }[request.param]
-    with override_settings(STORAGES=storages_at(s3.url, **{"security_token": TOKEN, **options})):
+    notify = {
+        "CHANNELS": ["email", "webhook"],
+        "WEBHOOK_SECRET_URL": "http://127.0.0.1:9/hook-secret",
+    }
+    with override_settings(
+        STORAGES=storages_at(s3.url, **{"security_token": TOKEN, **options}),
+        IMAGESYNC={**project_settings.IMAGESYNC, "NOTIFY": notify},
+        ADMINS=["operator@example.com"],
+    ):
         forget_default_storage()
         yield s3
     forget_default_storage()
@@ -83,9 +94,10 @@ def test_no_secret_in_any_output_log_or_table(site: Any, caplog: pytest.LogCaptu
             for command, runs in RUNS.items()
             for arguments in runs
         ]
-    told += [caplog.text, *_tables()]
+    told += [caplog.text, *_tables(), *(f"{sent.subject} {sent.body}" for sent in mail.outbox)]
 
-    for secret in [*SECRETS, "pa55word"]:
+    assert mail.outbox, "a test message at least"
+    for secret in [*SECRETS, "pa55word", "hook-secret"]:
         assert not [text for text in told if secret in text], secret
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from django.core.management import load_command_class
 from django.dispatch import Signal
 
 from imagesync import signals
-from imagesync.conf import SETTING_NAMES
+from imagesync.conf import SETTING_NAMES, NotifySettings
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.examination import QUESTIONS
+from imagesync.core.news import Kind
 from imagesync.core.rails import RAILS
 from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict
@@ -33,6 +35,7 @@ COMMANDS = [
     "imagesync_doctor",
     "imagesync_schedule",
     "imagesync_job",
+    "imagesync_notify",
 ]
 DJANGO_OPTIONS = {
     "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
@@ -82,6 +85,16 @@ def test_commands_page__names_no_option_that_does_not_exist() -> None:
 @pytest.mark.parametrize("name", SETTING_NAMES)
 def test_setting__is_documented(name: str) -> None:
     assert f"| `{name}` |" in page("docs/settings.md")
+
+
+@pytest.mark.parametrize("name", [one.name.upper() for one in fields(NotifySettings)])
+def test_setting_of_notify__is_documented(name: str) -> None:
+    assert f"| `{name}` |" in page("docs/notifications.md")
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_news__are_documented(kind: str) -> None:
+    assert f"| `{kind}` |" in page("docs/notifications.md")
 
 
 @pytest.mark.parametrize("word", [*Verdict, *Reason])

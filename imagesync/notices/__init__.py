@@ -1,0 +1,17 @@
+"""Use case: tell people what changed, once. Decided from the tables, written down with the decision, then sent."""
+
+from __future__ import annotations
+
+from imagesync.conf import app_settings
+from imagesync.models import Audit
+from imagesync.notices.decision import decide
+from imagesync.notices.message import Message
+from imagesync.notices.outbox import deliver, due_notices, send_due, send_test
+
+__all__ = ["Message", "after_audit", "decide", "deliver", "due_notices", "send_due", "send_test"]
+
+
+def after_audit(audit: Audit) -> None:
+    """Tell at once what an audit of everything brought. Whatever goes wrong here, ``tasks.watch_over`` makes good."""
+    if audit.full_scope and app_settings().notify.channels and decide():
+        send_due()

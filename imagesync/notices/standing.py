@@ -1,0 +1,80 @@
+"""How each store is now, as its audits of everything tell. One query."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Max, Q, QuerySet
+
+from imagesync.core.news import BROKEN, Kind, Standing
+from imagesync.models import Audit
+
+BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
+FAILED_AFTER = timedelta(minutes=90)
+"""An audit that nobody is at is told of so long after its beginning: the next run of an hourly schedule resumes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedStore:
+    """The audits of one store that its news are made of."""
+
+    newest: Audit
+    """Whatever became of it."""
+    ended: Audit | None
+    """The newest that ran to its end."""
+
+    @property
+    def is_believed(self) -> bool:
+        return self.ended is not None and self.ended.trust in BELIEVED
+
+    def standing(self, now: datetime, *, overdue_after: timedelta) -> Standing:
+        return Standing(
+            audit=self.ended.pk if self.ended else 0,
+            broken=_broken(self.ended) if self.ended is not None and self.is_believed else None,
+            troubles=self._troubles(now, overdue_after),
+        )
+
+    def _troubles(self, now: datetime, overdue_after: timedelta) -> dict[str, frozenset[str]]:
+        found: dict[str, frozenset[str]] = {}
+        if self.ended is not None and not self.is_believed:
+            found[Kind.UNTRUSTWORTHY.value] = frozenset(reason["id"] for reason in self.ended.reasons)
+        if self.newest.lease_is_alive:  # somebody is at it
+            return found
+        stopped = self.newest.state in (Audit.State.RUNNING, Audit.State.INTERRUPTED)
+        if stopped and now - self.newest.started_at > FAILED_AFTER:
+            found[Kind.FAILED.value] = frozenset()
+        last = (self.ended.finished_at if self.ended else None) or self.newest.started_at
+        if now - last > overdue_after:
+            found[Kind.OVERDUE.value] = frozenset()
+        return found
+
+
+def audited_stores(aliases: Iterable[str]) -> list[AuditedStore]:
+    """One for each storage of these that was ever audited whole; a store that its storage names no more is history."""
+    whole = Audit.objects.filter(full_scope=True, alias__in=list(aliases))
+    newest: QuerySet[Any, Any] = (
+        whole.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
+    )
+    ended = newest.filter(state=Audit.State.FINISHED)
+    audits = whole.filter(Q(pk__in=newest) | Q(pk__in=ended)).order_by("pk").defer("canaries", "failed_reads")
+    by_fingerprint: dict[str, AuditedStore] = {}
+    for audit in audits:
+        known = by_fingerprint.get(audit.fingerprint)
+        before = known.ended if known is not None else None
+        by_fingerprint[audit.fingerprint] = AuditedStore(audit, audit if audit.complete else before)
+    in_order = sorted(by_fingerprint.values(), key=lambda store: store.newest.pk)
+    return list({store.newest.alias: store for store in in_order}.values())
+
+
+def _broken(audit: Audit) -> dict[str, int] | None:
+    """Counted from what is known of every record: a look that failed makes nothing whole again."""
+    if "fields" not in audit.figures:  # an audit of an earlier version kept none
+        return None
+    totals: Counter[str] = Counter()
+    for verdicts in audit.figures["fields"].values():
+        totals.update({one.value: verdicts.get(one.value, 0) for one in BROKEN})
+    return {verdict: number for verdict, number in totals.items() if number}
