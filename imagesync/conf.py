@@ -18,6 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from imagesync.core.cost import Prices
+from imagesync.core.queues import QueueSettings, parse_queue_settings
 
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
@@ -124,6 +125,9 @@ class AppSettings:
     prices: Prices = field(default_factory=Prices)
     """Of 1,000 requests: ``{"LIST": 0.005, "GET": 0.0004, "CURRENCY": "USD"}``, S3 Standard's in us-east-1."""
 
+    events: QueueSettings = field(default_factory=QueueSettings)
+    """The SQS queue that S3's events arrive in: ``{"QUEUE_URL": ...}``; empty: nothing is watched."""
+
     enqueue: str = ""
     """Dotted path of a callable ``(function, /, **kwargs)`` that has a function called by a worker; empty: django-q2."""
 
@@ -196,6 +200,8 @@ def _parse(attribute: str, value: Any) -> Any:
         return _parse_prices(value)
     if attribute == "notify":
         return _parse_notify(value)
+    if attribute == "events":
+        return parse_queue_settings(value, parse_duration)
     if attribute in ("client_factory", "enqueue"):
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")

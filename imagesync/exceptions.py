@@ -4,8 +4,9 @@
 
     ImageSyncError
     ├── CannotLook            the store could not be reached, looked at or believed      exit 4
-    │   └── ListingBroken     a listing page contradicts what was asked, or itself
-    │       └── NotInByteOrder    ... by nothing but the order of its keys
+    │   ├── ListingBroken     a listing page contradicts what was asked, or itself
+    │   │   └── NotInByteOrder    ... by nothing but the order of its keys
+    │   └── QueueRefused      the queue of events does not exist, or refuses the application
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
@@ -42,6 +43,10 @@ class ListingBroken(CannotLook):
 
 class NotInByteOrder(ListingBroken):
     """A listing page is good but for the order of its keys: the store lists in another one, or ignores StartAfter."""
+
+
+class QueueRefused(CannotLook):
+    """The queue that S3's events arrive in does not exist or refuses; asking again without a change is of no use."""
 
 
 class UploadNotVerified(ImageSyncError):

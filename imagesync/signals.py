@@ -21,7 +21,7 @@ audit_finished = Signal()
 """``sender=Audit, audit``: an audit has ended, whatever its trust."""
 
 verdicts_changed = Signal()
-"""``sender``: the records' model; ``changes``: a tuple of VerdictChange; ``audit``, or None when a person did it."""
+"""``sender``: the records' model; ``changes``: a tuple of VerdictChange; ``audit``, or None when a person did it, or an event that no finding came of."""
 
 purge_planned = Signal()
 """``sender=Purge, plan, audit, unattended``: may veto. ``plan`` is the PurgePlan that no rail has refused."""

@@ -16,6 +16,8 @@ from imagesync.notices import decide, deliver, send_due
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
+from imagesync.reports.events import watch_sentence
+from imagesync.watching import BatchReport, Ending, Stop, open_watch, watch
 
 logger = logging.getLogger("imagesync.tasks")
 
@@ -46,6 +48,18 @@ def watch_over() -> dict[str, Any]:
 def tell(notice: int) -> str:
     """Send one notice. A second delivery does nothing."""
     return deliver(notice)
+
+
+def watch_events(seconds: float = 50, storage: str = "") -> dict[str, int]:
+    """Work off the events that wait in the queue: until it is empty, or so many seconds are over.
+
+    Runs side by side are fine: a message is handed to one of them.
+    """
+    watched = open_watch(find_sources(alias=storage))
+    ending = Ending(when_empty=True, seconds=seconds)
+    totals = watch(watched, ending, stop=Stop(), tell=_nothing, complain=logger.warning)
+    logger.info("events: %s", watch_sentence(totals.figures))
+    return dict(totals.figures)
 
 
 def work_off(job: int) -> dict[str, Any]:
@@ -117,3 +131,7 @@ def _skipped(source: Source, running: AlreadyRunning) -> dict[str, Any]:
 def _refused(source: Source, id: str, fact: str) -> dict[str, Any]:
     logger.warning("purge of store %s refused: %s", source.store.identity.fingerprint, id)
     return {"store": source.store.identity.fingerprint, "refused": {"id": id, "fact": fact}}
+
+
+def _nothing(_report: BatchReport) -> None:
+    pass

@@ -6,6 +6,9 @@ are really checked. Every answer has a request id, and tells the bucket's region
 to a HEAD of an object. Path-style addresses only.
 
 moto keeps its buckets per process: two of these servers in one process show the same buckets.
+
+The same server is an SQS: a bucket's notifications arrive in its queues. What may be done there is decided by ``denied``
+alone (``sqs:ReceiveMessage``, ...).
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from project.buckets import forget_all, keys_of, region_of
-from project.refusals import Asked, Refusal, refusal_of
+from project.refusals import FORBIDDEN, Asked, Refusal, queue_action, refusal_of
 
 ACCESS_KEY = "AKIAEMBEDDEDEXAMPLE1"
 SECRET_KEY = "embedded-secret-for-the-demo-only"
@@ -103,6 +106,19 @@ class EmbeddedS3:
             config=Config(**config),
         )
 
+    def queue_client(self, region: str = "us-east-1") -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "sqs",
+            endpoint_url=self.url,
+            region_name=region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(proxies={}),
+        )
+
     def create_bucket(self, name: str, region: str = "us-east-1") -> None:
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
         self.client(region).create_bucket(Bucket=name, **where)
@@ -132,6 +148,13 @@ class _Layer:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         asked = _read(environ)
+        action = queue_action(asked)
+        if action:
+            self._log(asked, "200 OK")
+            if action in self.s3.denied.get(self.s3.access_key, ()):
+                return _refuse_queue(environ, start_response)
+            asks_queue: Iterable[bytes] = self.moto(environ, start_response)
+            return asks_queue
         refusal = refusal_of(asked, self.s3.keys, self.s3.denied)
         if refusal is not None:
             return self._refuse(asked, refusal, environ, start_response)
@@ -162,6 +185,15 @@ class _Layer:
 
     def _log(self, asked: Asked, status: str) -> None:
         self.s3.requests.append((asked.method, asked.raw_path, asked.raw_query, int(status.split()[0])))
+
+
+def _refuse_queue(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    """SQS's own form of a refusal: JSON."""
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    body = b'{"__type": "com.amazon.coral.service#AccessDeniedException", "message": "not authorized"}'
+    headers = {"Content-Type": "application/x-amz-json-1.0", "Content-Length": str(len(body))}
+    start_response(FORBIDDEN, list(headers.items()))
+    return [body]
 
 
 def _always(asked: Asked, request_id: str) -> dict[str, str]:

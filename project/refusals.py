@@ -68,6 +68,12 @@ def refusal_of(asked: Asked, keys: Mapping[str, str], denied: Mapping[str, set[s
     return _signature(asked, signed, keys) or _permission(asked, denied.get(signed.access_key, set()))
 
 
+def queue_action(asked: Asked) -> str:
+    """``sqs:ReceiveMessage`` and so on for what is asked of SQS, empty for what is asked of S3."""
+    service, _dot, operation = asked.headers.get("x-amz-target", "").partition(".")
+    return f"sqs:{operation.removesuffix('Batch')}" if service == "AmazonSQS" else ""
+
+
 def _signature_v2(asked: Asked) -> Refusal | None:
     if asked.headers.get("authorization", "").startswith("AWS ") or "AWSAccessKeyId" in asked.query:
         return Refusal(

@@ -59,6 +59,7 @@ def sqlite_lanes() -> list[Lane]:
         "--ignore=tests/django/test_killed.py",
         "--ignore=tests/django/test_resume.py",
         "--ignore=tests/django/test_interrupted.py",
+        "--ignore=tests/django/test_watch_processes.py",
         "--deselect=tests/django/test_admin_selection.py::test_select_all__five_thousand_records_go",
         "--deselect=tests/django/test_tasks.py::test_qcluster",
     ]
@@ -83,6 +84,7 @@ LEFT_TO_SQLITE = (
     "debug_beside",
     "debug_told",
     "doctor*",
+    "events",
     "hostile_keys",
     "memory",
     "own_mapping",

@@ -66,7 +66,12 @@ class Book:
             for some in _some(list(names)):
                 # a file that was replaced meanwhile was not looked at
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
-                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self.audit)
+                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
+
+    def news_among(self, judgements: Sequence[Judgement]) -> list[Judgement]:
+        """Those that would open or close a finding; the others are known, or change a mark at most."""
+        standing = self._standing_of(judgements)
+        return [one for one in judgements if any(_changes(one, standing.get(one.record.identity, [])))]
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
@@ -134,7 +139,12 @@ class Book:
         named = readable(rows, "file").values_list("pk", "file")
         unchanged = [pk for pk, name in named if prefix + name == names[pk]]
         store = self.audit.fingerprint if verdict is Verdict.MISSING and self.scope.adopt else ""
-        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store, audit=self.audit)
+        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store, audit=self._told_by)
+
+    @property
+    def _told_by(self) -> Audit | None:
+        """None for looks that are kept as no audit."""
+        return self.audit if self.audit.pk else None
 
     def _row_differs(self, judgement: Judgement) -> bool:
         record = judgement.record
@@ -148,10 +158,9 @@ class Book:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)
 
     def _open_findings(self, part: AuditRange, batch: Batch) -> dict[RecordKey, list[Standing]]:
-        ours = self._open().filter(of_fields(self.targets.values()))
         if self.scope.is_explicit:
-            here = [judgement.record.identity for judgement in batch.judgements]
-            return _by_record(row for some in _some(here) for row in _standing(ours.filter(of_records(some))))
+            return self._standing_of(batch.judgements)
+        ours = self._open().filter(of_fields(self.targets.values()))
         keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
         # outside of the scope's prefix and selection nobody looked, so nothing there is over
         window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))
@@ -164,6 +173,12 @@ class Book:
         else:
             window = window.filter(byte_key__lte=batch.upto[0])
         return _by_record(row for row in _standing(window) if self._is_of(batch, row))
+
+    def _standing_of(self, judgements: Sequence[Judgement]) -> dict[RecordKey, list[Standing]]:
+        here = [judgement.record.identity for judgement in judgements]
+        return _by_record(
+            row for some in _some(here) for row in _standing(self._open().filter(of_records(some)))
+        )
 
     def _is_of(self, batch: Batch, standing: Standing) -> bool:
         """At the two edges, a key's other records belong to the neighbouring batches."""
@@ -226,7 +241,7 @@ def _supersedes(verdict: str, other: str) -> bool:
     return other != verdict and (Verdict(verdict).is_known or not Verdict(other).is_known)
 
 
-def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit) -> None:
+def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit | None) -> None:
     """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
     values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
     if store:

@@ -81,8 +81,10 @@ def _said_so(audit: Audit) -> bool:
 
 
 def _believed(audit: Audit) -> QuerySet[Audit]:
-    finished = Audit.objects.filter(state=Audit.State.FINISHED, pk__lt=audit.pk)
-    return finished.exclude(trust=Audit.Trust.UNTRUSTWORTHY)
+    believed = Audit.objects.filter(state=Audit.State.FINISHED).exclude(trust=Audit.Trust.UNTRUSTWORTHY)
+    return (
+        believed.filter(pk__lt=audit.pk) if audit.pk else believed
+    )  # looks that are no audit come behind all of them
 
 
 def _place_of(fingerprint: str) -> str:

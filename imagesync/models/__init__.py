@@ -1,4 +1,4 @@
-"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone, Job, JobRecord, ToldStore, Notice."""
+"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone, Job, JobRecord, ToldStore, Notice, SetAsideMessage."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from imagesync.models.images import AbstractImage, Image, Utf8Length
 from imagesync.models.jobs import Job, JobRecord
 from imagesync.models.notices import Notice, ToldStore
 from imagesync.models.purges import Purge, Tombstone
+from imagesync.models.set_aside import SetAsideMessage
 
 __all__ = [
     "AbstractImage",
@@ -20,6 +21,7 @@ __all__ = [
     "JobRecord",
     "Notice",
     "Purge",
+    "SetAsideMessage",
     "ToldStore",
     "Tombstone",
     "Utf8Length",

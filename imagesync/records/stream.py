@@ -94,7 +94,7 @@ def explicit_records(target: Target, store: Store, scope: Scope) -> Iterator[Rec
     name, pks = target.field.attname, _pks_of(scope, target)
     by_name = [
         record
-        for some in _chunked(rows, f"{name}__in", sorted(names))
+        for some in _chunked(rows, "byte_name__in", sorted(names))  # which the index in byte order answers
         for record in _records(some, target, store)
     ]
     by_pk = [

@@ -13,6 +13,7 @@ from django.dispatch import Signal
 from imagesync import signals
 from imagesync.conf import SETTING_NAMES, NotifySettings
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
+from imagesync.core.events import Unreadable
 from imagesync.core.examination import QUESTIONS
 from imagesync.core.news import Kind
 from imagesync.core.rails import RAILS
@@ -34,6 +35,7 @@ COMMANDS = [
     "debug_s3_image",
     "imagesync_doctor",
     "imagesync_schedule",
+    "imagesync_watch",
     "imagesync_job",
     "imagesync_notify",
 ]
@@ -136,6 +138,11 @@ def test_metric__is_documented(name: str) -> None:
 @pytest.mark.parametrize("reason", UploadProblem)
 def test_upload_problem__is_documented(reason: str) -> None:
     assert f"| `{reason}` |" in page("docs/uploads.md")
+
+
+@pytest.mark.parametrize("reason", Unreadable)
+def test_unreadable_message__its_reason_is_documented(reason: str) -> None:
+    assert f"| `{reason}` |" in page("docs/events.md")
 
 
 @pytest.mark.parametrize("id", RAILS)

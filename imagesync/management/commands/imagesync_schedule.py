@@ -10,8 +10,16 @@ from django.core.management.base import CommandError
 from imagesync.exceptions import InvalidRequest
 from imagesync.management.base import OUR_SIDE, ImageSyncCommand
 
-NAMES = {"check": "imagesync.check_images", "purge": "imagesync.purge_orphans"}
-FUNCTIONS = {"check": "imagesync.tasks.check_images", "purge": "imagesync.tasks.purge_orphans"}
+NAMES = {
+    "check": "imagesync.check_images",
+    "purge": "imagesync.purge_orphans",
+    "watch": "imagesync.watch_events",
+}
+FUNCTIONS = {
+    "check": "imagesync.tasks.check_images",
+    "purge": "imagesync.tasks.purge_orphans",
+    "watch": "imagesync.tasks.watch_events",
+}
 
 WITHOUT_Q2 = """\
 django-q2 is not installed in this project. Either install it:
@@ -25,6 +33,7 @@ class Command(ImageSyncCommand):
     examples = """\
   manage.py imagesync_schedule --check daily
   manage.py imagesync_schedule --check "0 */6 * * *" --purge "30 4 * * 0"
+  manage.py imagesync_schedule --watch "* * * * *"
   manage.py imagesync_schedule --list
   manage.py imagesync_schedule --remove
 """
@@ -38,19 +47,35 @@ class Command(ImageSyncCommand):
             default=None,
             help="When to purge, unattended: two audits that far apart (RIPEN) must both say missing.",
         )
+        parser.add_argument(
+            "--watch",
+            metavar=when,
+            default=None,
+            help="When to work off S3's events that wait in the queue, where no imagesync_watch runs.",
+        )
         parser.add_argument("--list", action="store_true", help="Show the schedules and stop.")
-        parser.add_argument("--remove", action="store_true", help="Remove both schedules.")
+        parser.add_argument("--remove", action="store_true", help="Remove these schedules.")
 
-    def run(self, *, check: str | None, purge: str | None, list: bool, remove: bool, **options: Any) -> None:
+    def run(
+        self,
+        *,
+        check: str | None,
+        purge: str | None,
+        watch: str | None,
+        list: bool,
+        remove: bool,
+        **options: Any,
+    ) -> None:
         if not apps.is_installed("django_q"):
             raise CommandError(WITHOUT_Q2, returncode=OUR_SIDE)
-        wanted = {kind: when for kind, when in (("check", check), ("purge", purge)) if when is not None}
+        asked = {"check": check, "purge": purge, "watch": watch}
+        wanted = {kind: when for kind, when in asked.items() if when is not None}
         if not (wanted or list or remove):
             raise InvalidRequest(
                 "Say when: --check daily, --check hourly or --check CRON; or --list, --remove."
             )
         if remove and wanted:
-            raise InvalidRequest("--remove and --check or --purge exclude each other.")
+            raise InvalidRequest("--remove and --check, --purge or --watch exclude each other.")
         timing = {kind: _timing(kind, when) for kind, when in wanted.items()}
         if remove:
             self._remove()

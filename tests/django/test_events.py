@@ -1,0 +1,438 @@
+"""Live events: one batch after the other, from a message to what is marked; and what must not be marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from imagesync import signals
+from imagesync.audit import audit_document, finding_rows, looks
+from imagesync.core.events import Unreadable
+from imagesync.core.verdicts import Evidence
+from imagesync.exceptions import CannotLook
+from imagesync.models import Audit, Finding, Image, SetAsideMessage
+from imagesync.purge.plan import latest_audit
+from imagesync.records import Source
+from imagesync.storage.memory import MemoryStore
+from imagesync.watching import BatchReport, Watch
+from imagesync.watching.set_aside import MOST_KEPT
+from imagesync.watching.store import WatchedStore
+from tests.conftest import BUCKET
+from tests.django.helpers import audited, make_images, verdicts
+from tests.queues import MemoryQueue, bridged, by_topic, event
+from tests.testapp.models import Document
+
+pytestmark = pytest.mark.django_db
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+World = tuple[MemoryStore, Source, MemoryQueue, Watch]
+
+
+@pytest.fixture
+def world(memory_source: MakeSource) -> World:
+    """Two images that are there and known to be, and a watch."""
+    store, source = memory_source(bucket=BUCKET)
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    store.put("b.jpg")
+    audited(source)
+    queue = MemoryQueue()
+    return store, source, queue, Watch(queue, [WatchedStore(source)], started_by="events")
+
+
+def work_off(watch: Watch) -> BatchReport:
+    return watch.work_off(watch.receive(wait_s=0))
+
+
+def open_findings() -> list[tuple[str, str]]:
+    return list(Finding.objects.open().order_by("key", "verdict").values_list("key", "verdict"))
+
+
+def test_removed__marks_the_record_on_evidence_and_keeps_an_audit_of_it(world: World) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+
+    report = work_off(watch)
+
+    assert verdicts() == {"a.jpg": "missing", "b.jpg": "present"}
+    finding = Finding.objects.open().get()
+    assert finding.last_evidence["code"] == "NoSuchKey"
+    audit = Audit.objects.get(pk=report.audits[0])
+    assert finding.opened_by == audit
+    assert (audit.state, audit.trust, audit.started_by) == ("finished", "trustworthy", "events")
+    assert (audit.full_scope, audit.scope) == (False, {"keys": ["a.jpg"]})
+    document = audit_document(audit)
+    assert (document["counts"]["records"], document["counts"]["missing"]) == (1, 1)
+    assert [row["key"] for row in finding_rows(audit)] == ["a.jpg"]
+    assert not queue.waiting
+
+
+def test_removed__of_an_object_that_is_there_marks_nothing_and_keeps_no_audit(world: World) -> None:
+    _store, _source, queue, watch = world
+    audits = Audit.objects.count()
+    queue.send(event("a.jpg"))
+
+    report = work_off(watch)
+
+    assert (report.looked, report.changes, Audit.objects.count()) == (1, [], audits)
+    assert verdicts()["a.jpg"] == "present"
+    assert not queue.waiting
+
+
+@pytest.mark.parametrize("name", ["ObjectCreated:Put", "ObjectRestore:Completed", "ObjectRemoved:Delete"])
+def test_any_event__heals_what_is_there_again(world: World, name: str) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+    work_off(watch)
+    store.put("a.jpg")
+    queue.send(event("a.jpg", name))
+
+    report = work_off(watch)
+
+    assert verdicts()["a.jpg"] == "present"
+    assert open_findings() == []
+    closed = Finding.objects.get()
+    assert closed.closed_by_id == report.audits[0] != closed.opened_by_id
+
+
+def test_upload__is_marked_present_and_leaves_no_audit(world: World) -> None:
+    store, _source, queue, watch = world
+    audits = Audit.objects.count()
+    make_images("new.jpg")
+    store.put("new.jpg")
+    queue.send(event("new.jpg", "ObjectCreated:Put"))
+
+    report = work_off(watch)
+
+    assert verdicts()["new.jpg"] == "present"
+    assert [one.record.key for one in report.changes] == ["new.jpg"]
+    assert (report.audits, Audit.objects.count()) == ([], audits)
+
+
+@pytest.mark.parametrize(
+    "name", ["ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:DeleteMarkerCreated"]
+)
+def test_delete_marker__makes_recoverable(memory_source: MakeSource, name: str) -> None:
+    store, source = memory_source(bucket=BUCKET, versioning="enabled")
+    make_images("a.jpg")
+    store.put("a.jpg")
+    queue = MemoryQueue(event("a.jpg", name))
+    store.delete("a.jpg")
+
+    work_off(Watch(queue, [WatchedStore(source)], started_by="events"))
+
+    assert verdicts() == {"a.jpg": "recoverable"}
+
+
+@pytest.mark.parametrize("name", ["LifecycleExpiration:Delete", "ReducedRedundancyLostObject"])
+def test_expired_and_lost__are_looked_at_too(world: World, name: str) -> None:
+    store, _source, queue, watch = world
+    store.delete("b.jpg")
+    queue.send(event("b.jpg", name))
+
+    work_off(watch)
+
+    assert verdicts()["b.jpg"] == "missing"
+
+
+@pytest.mark.parametrize("order", [("created", "removed"), ("removed", "created")])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_order_and_duplicates__change_nothing(world: World, order: tuple[str, str], is_there: bool) -> None:
+    store, _source, queue, watch = world
+    if not is_there:
+        store.delete("a.jpg")
+    bodies = {"created": event("a.jpg", "ObjectCreated:Put"), "removed": event("a.jpg")}
+    queue.send(*[bodies[what] for what in order], bodies[order[0]])
+    work_off(watch)
+    queue.send(bodies[order[1]], bodies[order[0]])  # and once more, in a batch of their own
+
+    again = work_off(watch)
+
+    assert verdicts()["a.jpg"] == ("present" if is_there else "missing")
+    assert open_findings() == ([] if is_there else [("a.jpg", "missing")])
+    assert (again.audits, again.changes) == ([], [])
+
+
+KEYS = ["a+b.jpg", "a b.jpg", "a%2Bb.jpg", "käse €.jpg"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [event, lambda key: event(key, quoted=False), bridged, lambda key: by_topic(event(key))],
+    ids=["quoted", "as it is", "eventbridge", "topic"],
+)
+def test_key__in_four_encodings_finds_its_record_and_no_other(
+    memory_source: MakeSource, written: Callable[[str], str]
+) -> None:
+    store, source = memory_source(bucket=BUCKET)
+    make_images(*KEYS)
+    for key in KEYS:
+        store.put(key)
+    audited(source)
+    queue = MemoryQueue()
+    watch = Watch(queue, [WatchedStore(source)], started_by="events")
+
+    for number, key in enumerate(KEYS, start=1):
+        store.delete(key)
+        queue.send(written(key))
+        work_off(watch)
+
+        assert {name for name, verdict in verdicts().items() if verdict == "missing"} == set(KEYS[:number])
+
+
+def test_other_stores_and_unnamed_keys__are_counted_and_cost_one_query_per_field(world: World) -> None:
+    _store, source, queue, watch = world
+    queue.send(
+        event("x.jpg"),
+        event("y.jpg", "ObjectCreated:Put"),
+        event("a.jpg", bucket="another"),
+        event("a.jpg", "ObjectTagging:Put"),
+    )
+
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        report = work_off(watch)
+
+    assert (report.events, report.unnamed, report.elsewhere, report.passed_over) == (3, 2, 1, 1)
+    assert len(queries) == len(source.targets)
+    assert not queue.waiting
+
+
+def test_nothing_in_the_queue__asks_neither_the_database_nor_the_store(world: World) -> None:
+    store, _source, _queue, watch = world
+    before = store.requests
+
+    with CaptureQueriesContext(connection) as queries:
+        report = work_off(watch)
+
+    assert (report.messages, len(queries), store.requests) == (0, 0, before)
+
+
+def test_other_models__have_findings(memory_source: MakeSource) -> None:
+    store, source = memory_source(bucket=BUCKET)
+    document = Document.objects.create(document="a.pdf")
+    store.put("a.pdf")
+    audited(source)
+    store.delete("a.pdf")
+
+    report = work_off(Watch(MemoryQueue(event("a.pdf")), [WatchedStore(source)], started_by="events"))
+
+    assert open_findings() == [("a.pdf", "missing")]
+    assert [one.record.label for one in report.changes] == [f"testapp.Document:{document.pk}"]
+
+
+# --- what cannot be believed -----------------------------------------------------------------------------
+
+
+def test_unfit_store__marks_nothing_keeps_the_messages_and_takes_no_more(world: World) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    store.fail("ListObjectsV2", 403, "AccessDenied")
+    queue.send(event("a.jpg"))
+
+    with pytest.raises(CannotLook, match="s3:ListBucket"):
+        work_off(watch)
+    with pytest.raises(CannotLook):
+        work_off(watch)
+
+    (message,) = queue.waiting.values()
+    assert message.times == 1  # while the store is unfit, nothing is received
+    assert verdicts()["a.jpg"] == "present"
+    store.answer("ListObjectsV2", None, None)
+    work_off(watch)
+    assert verdicts()["a.jpg"] == "missing"
+    assert not queue.waiting
+
+
+def test_store_that_becomes_unfit_under_a_look__is_not_believed(world: World) -> None:
+    store, _source, queue, watch = world
+    queue.send(event("b.jpg"))
+    work_off(watch)  # fit, and remembered
+    store.delete("a.jpg")
+    store.fail("HeadBucket", 404, "404")
+    queue.send(event("a.jpg"))
+
+    with pytest.raises(CannotLook, match="no bucket"):
+        work_off(watch)
+
+    assert verdicts()["a.jpg"] == "present"
+    assert open_findings() == []
+    assert queue.waiting
+
+
+def test_fitness__is_remembered_but_what_looks_absent_has_the_store_checked_again(world: World) -> None:
+    store, _source, queue, watch = world
+    queue.send(event("a.jpg"))
+    work_off(watch)
+    before = store.requests
+    queue.send(event("b.jpg"))
+    work_off(watch)
+    assert store.requests - before == {"GET": 1}
+
+    store.delete("a.jpg")
+    before = store.requests
+    queue.send(event("a.jpg"))
+    work_off(watch)
+    assert (store.requests - before)["HEAD_BUCKET"] == 1
+
+
+def test_emptied_bucket__is_marked_but_the_audit_says_collapse(memory_source: MakeSource) -> None:
+    store, source = memory_source(bucket=BUCKET)
+    make_images("a.jpg")
+    store.put("a.jpg")
+    audited(source)
+    store.delete("a.jpg")
+
+    report = work_off(Watch(MemoryQueue(event("a.jpg")), [WatchedStore(source)], started_by="events"))
+
+    audit = Audit.objects.get(pk=report.audits[0])
+    assert audit.trust == "degraded"
+    assert [reason["id"] for reason in audit.reasons] == ["collapse"]
+
+
+def test_record_of_another_store__is_never_called_missing(world: World) -> None:
+    store, _source, queue, watch = world
+    Image.objects.filter(file="a.jpg").update(store="f" * 32)
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+
+    work_off(watch)
+
+    assert verdicts()["a.jpg"] == "present"
+    assert list(Finding.objects.open().values_list("verdict", "reason")) == [("unknown", "written_elsewhere")]
+
+
+def test_look_that_fails_for_a_while__is_tried_again_and_then_written_down(world: World) -> None:
+    store, _source, queue, watch = world
+    store.answer("GetObject", "a.jpg", Evidence(operation="GetObject", status=503, code="SlowDown"))
+    queue.send(event("a.jpg"), event("b.jpg"))
+
+    first = work_off(watch)
+    assert (first.left, len(queue.waiting), open_findings()) == (1, 1, [])
+    for _try in range(3):
+        work_off(watch)
+    assert open_findings() == []
+    work_off(watch)
+
+    assert open_findings() == [("a.jpg", "unknown")]
+    assert verdicts()["a.jpg"] == "present"
+    assert not queue.waiting
+
+
+def test_record_that_is_purged_meanwhile__leaves_no_finding(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    store.delete("b.jpg")
+    queue.send(event("a.jpg"), event("b.jpg"))
+    looked = looks.confirmed
+
+    def confirmed(*arguments: Any, **named: Any) -> Any:
+        judgements = looked(*arguments, **named)
+        Image.objects.filter(file="a.jpg").delete()
+        Image.objects.filter(file="b.jpg").update(file="other.jpg")
+        return judgements
+
+    monkeypatch.setattr(looks, "confirmed", confirmed)
+    work_off(watch)
+
+    assert open_findings() == []
+    assert verdicts() == {"other.jpg": "present"}
+    assert not queue.waiting
+
+
+def test_purge__never_rests_on_the_audit_of_an_event(world: World) -> None:
+    store, source, queue, watch = world
+    whole = latest_audit(source)
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+
+    report = work_off(watch)
+
+    assert report.audits
+    assert latest_audit(source) == whole
+
+
+def test_signals__tell_of_marks_with_the_audit_where_there_is_one(
+    world: World, django_capture_on_commit_callbacks: Any
+) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    make_images("new.jpg")
+    store.put("new.jpg")
+    told: list[tuple[str, bool]] = []
+
+    def receiver(sender: Any, changes: Any, audit: Any, **kwargs: Any) -> None:
+        told.extend((change.new, audit is not None) for change in changes)
+
+    signals.verdicts_changed.connect(receiver)
+    try:
+        for body in (event("a.jpg"), event("new.jpg", "ObjectCreated:Put")):
+            queue.send(body)
+            with django_capture_on_commit_callbacks(execute=True):
+                work_off(watch)
+    finally:
+        signals.verdicts_changed.disconnect(receiver)
+
+    assert told == [("missing", True), ("present", False)]
+
+
+# --- what cannot be read ---------------------------------------------------------------------------------
+
+
+def test_unreadable_message__is_kept_before_it_is_deleted(world: World) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    queue.send("what is this \x00 \ud800?", event("a.jpg"))
+
+    report = work_off(watch)
+
+    kept = SetAsideMessage.objects.get()
+    assert (kept.queue, kept.reason) == ("memory", Unreadable.NOT_JSON)
+    assert bytes(kept.body).decode("utf-8", "surrogatepass") == "what is this \x00 \ud800?"
+    assert (report.set_aside, report.left, queue.waiting) == (1, 0, {})
+    assert verdicts()["a.jpg"] == "missing"
+
+
+def test_unreadable_message__is_left_to_a_queue_that_sets_aside_itself(world: World) -> None:
+    _store, source, _queue, _watch = world
+    queue = MemoryQueue("?", redrive=True)
+
+    report = work_off(Watch(queue, [WatchedStore(source)], started_by="events"))
+
+    assert (report.set_aside, report.left, len(queue.waiting)) == (0, 1, 1)
+    assert not SetAsideMessage.objects.exists()
+
+
+def test_unreadable_messages__stay_in_the_queue_when_many_are_kept(world: World) -> None:
+    _store, _source, queue, watch = world
+    SetAsideMessage.objects.bulk_create(
+        SetAsideMessage(queue="memory", message_id=str(number), reason="not_json", body=b"?")
+        for number in range(MOST_KEPT - 1)
+    )
+    queue.send("?", "??")
+
+    report = work_off(watch)
+
+    assert (report.set_aside, report.left) == (1, 1)
+    assert len(queue.waiting) == 1
+    assert SetAsideMessage.objects.count() == MOST_KEPT
+
+
+def test_subscription__is_kept_without_its_token(world: World) -> None:
+    _store, _source, queue, watch = world
+    queue.send(
+        '{"Type": "SubscriptionConfirmation", "TopicArn": "t", "Token": "secret", "SubscribeURL": "secret"}'
+    )
+
+    work_off(watch)
+
+    assert SetAsideMessage.objects.get().text == '{"Type": "SubscriptionConfirmation", "TopicArn": "t"}'

@@ -1,0 +1,229 @@
+"""``imagesync_watch`` as it runs: real processes, a bucket that writes to a queue, and what may go wrong in between."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from imagesync.models import Audit, Finding, SetAsideMessage
+from project import embedded_s3
+from project.embedded_s3 import EmbeddedS3
+from tests.conftest import BUCKET
+from tests.django.helpers import make_images, run, verdicts
+from tests.processes import start, wait_for
+from tests.queues import RealQueue, event
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Started = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def queue(s3: EmbeddedS3) -> RealQueue:
+    """Two images that are there and known to be; what happens to their objects arrives in the queue."""
+    make_images("a.jpg", "b.jpg")
+    s3.put(BUCKET, "a.jpg")
+    s3.put(BUCKET, "b.jpg")
+    assert run("check_s3_images")[0] == 0
+    return RealQueue(s3)
+
+
+@pytest.fixture
+def watching(s3: EmbeddedS3, queue: RealQueue) -> Iterator[Started]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start_watching(*arguments: str, hidden: str = "30s") -> subprocess.Popen[str]:
+        events = {"QUEUE_URL": queue.url, "VISIBILITY_TIMEOUT": hidden}
+        more = {"IMAGESYNC_EVENTS": json.dumps(events), "DJANGO_SETTINGS_MODULE": "tests.settings_of_a_queue"}
+        process = start(s3, BUCKET, "imagesync_watch", *arguments, **more)
+        started.append(process)
+        if not arguments:
+            wait_for(process, "watching")
+        return process
+
+    yield start_watching
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextmanager
+def held_back(key: str) -> Iterator[Callable[[], bool]]:
+    """The store keeps whoever asks for ``key`` waiting; called, it tells whether somebody does."""
+    asked, free = threading.Event(), threading.Event()
+    refusal_of = embedded_s3.refusal_of
+
+    def slow(request: Any, *arguments: Any) -> Any:
+        if request.key == key and request.method == "GET":
+            asked.set()
+            free.wait(60)
+        return refusal_of(request, *arguments)
+
+    embedded_s3.refusal_of = slow
+    try:
+        yield asked.is_set
+    finally:
+        embedded_s3.refusal_of = refusal_of
+        free.set()
+
+
+def wait_until(true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Waits for what must come; a process that ends first, or a minute, is the end of waiting."""
+    until = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < until, "it never came"
+        assert process is None or process.poll() is None, process.communicate() if process else ""
+        time.sleep(0.02)
+
+
+def test_watch__follows_what_happens_in_the_bucket_until_it_is_told_to_stop(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    process = watching()
+
+    s3.delete(BUCKET, "a.jpg")
+    wait_until(lambda: verdicts()["a.jpg"] == "missing", process)
+    s3.put(BUCKET, "a.jpg")
+    wait_until(lambda: verdicts()["a.jpg"] == "present", process)
+    queue.send("what is this?")
+    wait_until(SetAsideMessage.objects.exists, process)
+    wait_until(lambda: queue.messages() == 0, process)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 0, err
+    assert [line.split()[0] for line in out.splitlines()] == ["missing", "present"]
+    assert "1 messages set aside" in err
+    assert not Finding.objects.open().exists()
+
+
+def test_watch__ends_at_ctrl_c_with_130(queue: RealQueue, watching: Started) -> None:
+    process = watching()
+
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "waits in the queue" in err
+    assert "Traceback" not in err
+
+
+def test_watch__killed_in_the_middle_of_a_batch_is_handed_it_again(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    s3.delete(BUCKET, "a.jpg")
+    audits = Audit.objects.count()
+    with held_back("a.jpg") as asked:
+        process = watching(hidden="1s")
+        wait_until(asked, process)  # the message is in its hands, and the look under way
+        process.kill()
+        process.communicate()
+    assert (verdicts()["a.jpg"], queue.messages()) == ("present", 1)
+
+    wait_until(lambda: queue.messages() == 1)
+    second = watching(hidden="1s")
+    wait_until(lambda: verdicts()["a.jpg"] == "missing", second)
+    wait_until(lambda: queue.messages() == 0, second)
+
+    assert Audit.objects.count() == audits + 1
+    assert Finding.objects.open().count() == 1
+
+
+def test_watch__two_at_once_with_the_same_event_three_times_find_it_once(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    s3.delete(BUCKET, "a.jpg")
+    s3.delete(BUCKET, "b.jpg")
+    queue.send(*[event("a.jpg"), event("b.jpg")] * 15)
+
+    both = [watching("--drain"), watching("--drain")]
+    for process in both:
+        _out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+
+    assert verdicts() == {"a.jpg": "missing", "b.jpg": "missing"}
+    assert Finding.objects.open().count() == Finding.objects.count() == 2
+    assert queue.messages() == 0
+
+
+def test_watch__store_that_is_not_fit_leaves_the_messages_and_exits_4(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    s3.delete(BUCKET, "a.jpg")
+    s3.denied[s3.access_key] = {"s3:ListBucket"}
+
+    process = watching("--drain")
+    _out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 4
+    assert "s3:ListBucket" in err
+    assert (verdicts()["a.jpg"], queue.messages()) == ("present", 1)
+    assert not Finding.objects.exists()
+
+
+def test_watch__refused_by_the_queue_exits_4_with_the_line_to_add(s3: EmbeddedS3, watching: Started) -> None:
+    s3.denied[s3.access_key] = {"sqs:ReceiveMessage"}
+
+    process = watching("--once")
+    _out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 4
+    assert '"Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]' in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections that could be cut")
+def test_watch__database_connections_cut_in_the_middle_of_a_batch(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    s3.delete(BUCKET, "a.jpg")
+    with held_back("a.jpg") as asked:
+        process = watching(hidden="1s")
+        wait_until(asked, process)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    wait_for(process, "Trying again")
+
+    wait_until(lambda: verdicts()["a.jpg"] == "missing", process)
+    wait_until(lambda: queue.messages() == 0, process)
+    assert Finding.objects.open().count() == 1
+
+
+def test_watch__without_a_queue_says_how_to_name_one(s3: EmbeddedS3) -> None:
+    code, _out, err = run("imagesync_watch", "--once")
+
+    assert code == 1
+    assert "QUEUE_URL" in err
+
+
+def test_watch__for_a_time_ends_by_itself_and_tells_it_as_json(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    s3.delete(BUCKET, "a.jpg")
+
+    process = watching("--for", "2s", "--format", "ndjson")
+    out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 0, err
+    (batch,) = map(json.loads, out.splitlines())
+    assert (batch["schema"], batch["messages"]) == ("imagesync.events/1", 1)
+    assert [(one["key"], one["verdict"]) for one in batch["changes"]] == [("a.jpg", "missing")]
+    assert "1 messages" in err
+
+
+@pytest.mark.parametrize("given", ["0s", "soon"])
+def test_watch__for_no_time_is_wrong_usage(s3: EmbeddedS3, given: str) -> None:
+    assert run("imagesync_watch", "--for", given)[0] == 2
