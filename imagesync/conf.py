@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from imagesync.core.cost import Prices
 from imagesync.core.queues import QueueSettings, parse_queue_settings
+from imagesync.core.retention import Retention
 
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
@@ -134,6 +135,10 @@ class AppSettings:
     verify_uploads: Literal["content", "size", False] = "content"
     """What is compared after an upload, by one HEAD: ``"content"`` (and size), ``"size"``; False: nothing."""
 
+    retention: Retention = field(default_factory=Retention)
+    """How long history is kept: ``{"AUDITS": "90d", "FINDINGS": "365d", "TOMBSTONES": "365d", "PURGES": "365d",
+    "JOBS": "90d", "SELECTIONS": "7d", "NOTICES": "90d"}``; None for ever."""
+
     metrics_token: str = field(default="", repr=False)
     """What Prometheus sends to read the metrics (``Authorization: Bearer``). Empty: only staff may read them."""
 
@@ -206,6 +211,8 @@ def _parse(attribute: str, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
         return value
+    if attribute == "retention":
+        return _parse_retention(value)
     if attribute == "metrics_token":
         return _parse_token(value)
     if attribute == "verify_uploads":
@@ -219,6 +226,15 @@ def _parse(attribute: str, value: Any) -> Any:
     if value < least:
         raise ValueError(f"{value!r} is less than {least}")
     return value
+
+
+def _parse_retention(value: Any) -> Retention:
+    names = {one.name.upper(): one.name for one in fields(Retention)}
+    if not isinstance(value, Mapping) or set(value) - set(names):
+        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
+    return Retention(
+        **{names[name]: None if kept is None else parse_duration(kept) for name, kept in value.items()}
+    )
 
 
 def _parse_token(value: Any) -> str:

@@ -17,6 +17,7 @@ from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports.events import watch_sentence
+from imagesync.retention import execute_prune, plan_prune
 from imagesync.watching import BatchReport, Ending, Stop, open_watch, watch
 
 logger = logging.getLogger("imagesync.tasks")
@@ -60,6 +61,11 @@ def watch_events(seconds: float = 50, storage: str = "") -> dict[str, int]:
     totals = watch(watched, ending, stop=Stop(), tell=_nothing, complain=logger.warning)
     logger.info("events: %s", watch_sentence(totals.figures))
     return dict(totals.figures)
+
+
+def prune_history() -> dict[str, Any]:
+    """Remove history that is older than ``RETENTION`` and that nothing rests on any more."""
+    return {"removed": execute_prune(plan_prune(), by=STARTED_BY).removed}
 
 
 def work_off(job: int) -> dict[str, Any]:

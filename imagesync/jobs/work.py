@@ -77,8 +77,9 @@ def plan_of_selection(job: Job, rights: Rights, *, heartbeat: Any = None) -> Pur
 
 
 def forget_selections() -> None:
-    """Remove what old jobs had selected. The jobs stay: they say who did what."""
-    JobRecord.objects.filter(job__created_at__lt=timezone.now() - KEPT).delete()
+    """Remove what old jobs had selected, when they are over. The jobs stay: they say who did what."""
+    over = (Job.State.DONE, Job.State.FAILED)
+    JobRecord.objects.filter(job__state__in=over, job__created_at__lt=timezone.now() - KEPT).delete()
 
 
 class _Beat(Progress):

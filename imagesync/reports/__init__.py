@@ -9,6 +9,7 @@ from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examinatio
 from imagesync.reports.images import IMAGE_FORMATS, write_images
 from imagesync.reports.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
 from imagesync.reports.prometheus import Gauge, exposition
+from imagesync.reports.prunes import PRUNE_FORMATS, write_prune
 from imagesync.reports.purges import PURGE_FORMATS, write_purge, write_restore
 from imagesync.reports.selftests import write_self_tests
 
@@ -17,6 +18,7 @@ __all__ = [
     "EXAMINATION_FORMATS",
     "IMAGE_FORMATS",
     "PROMETHEUS_CONTENT_TYPE",
+    "PRUNE_FORMATS",
     "PURGE_FORMATS",
     "Gauge",
     "audit_pieces",
@@ -25,6 +27,7 @@ __all__ = [
     "write_audits",
     "write_examination",
     "write_images",
+    "write_prune",
     "write_purge",
     "write_restore",
     "write_self_tests",

@@ -38,6 +38,7 @@ COMMANDS = [
     "imagesync_watch",
     "imagesync_job",
     "imagesync_notify",
+    "imagesync_prune",
 ]
 DJANGO_OPTIONS = {
     "--help", "--version", "--verbosity", "--settings", "--pythonpath", "--traceback", "--no-color", "--force-color", "--skip-checks",
