@@ -200,9 +200,7 @@ def clean_headers(headers: Mapping[str, Any]) -> dict[str, str]:
     kept = {}
     for name, value in headers.items():
         lowered = str(name).lower()
-        if lowered == REGION_HEADER and not clean_region(value):
-            continue
-        if lowered in KEPT_HEADERS:
+        if lowered in KEPT_HEADERS and (lowered != REGION_HEADER or clean_region(value)):
             kept[lowered] = _printable(value)[:200]
     return kept
 
@@ -218,4 +216,7 @@ def clean_etag(etag: object) -> str:
 
 
 def _printable(value: object) -> str:
-    return "".join(one for one in str(value) if " " <= one <= "~")
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(one for one in text if " " <= one <= "~")

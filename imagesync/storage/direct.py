@@ -2,9 +2,9 @@
 
 botocore spends milliseconds of the interpreter on each request, whatever the number of threads. What it spends them on
 (endpoint, addressing, headers) is the same for every page of a bucket, so its first request is kept as a pattern, by its
-public events; the later ones are signed by its own signer, with credentials as fresh as its own, and sent by its own
-HTTP session. Only plain good answers are taken. Everything else is None here, and the caller asks botocore, which knows
-retries, redirects and errors. tests/storage/test_direct.py holds both ways against each other.
+public events; the later ones are signed by its own signer, with credentials as fresh as its own. Only plain good answers
+are taken. Everything else is None here, and the caller asks botocore, which knows retries, redirects and errors.
+tests/storage/test_direct.py holds both ways against each other.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
+from imagesync.storage.carriers import Answered, Carrier, carrier_for
+from imagesync.storage.pattern import Pattern, Signing, pattern_of
 from imagesync.storage.plain import says_no_such_key, tells_of_a_size, tells_of_an_object
 
 PATIENCE = 3
@@ -23,33 +25,8 @@ PATIENCE = 3
 PAUSE = 200
 """... for so many requests: it would only be asked twice each time."""
 
-_OF_ONE_REQUEST = (
-    "authorization",
-    "x-amz-date",
-    "x-amz-security-token",
-    "x-amz-content-sha256",
-    "amz-sdk-invocation-id",
-    "amz-sdk-request",
-)
-_SIGNATURES = ("s3v4", "v4")
 _SMALL = 16_384
 _METHODS = {"ListObjectsV2": "GET", "GetObject": "GET", "HeadObject": "HEAD"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    """A request that was answered well."""
-
-    method: str
-    url: str
-    """Without query; of an object, without its key."""
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    auth: Any
-    """Makes botocore's signer of the moment; None for requests without signature."""
-    region: str
-    given: Mapping[str, Any]
-    """The storage's own parameters of the call: the headers hold for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +49,9 @@ class DirectCalls:
         self._bucket = bucket
         self._endpoint: str = client.meta.endpoint_url
         self._verify = verify
-        self._patterns: dict[str, _Pattern] = {}
+        self._patterns: dict[str, Pattern] = {}
         self._this_thread = threading.local()
-        self._session: Any = None
+        self._carrier: Carrier | None = None
         self._lock = threading.Lock()
         self._not_taken: Counter[str] = Counter()
         self._to_skip: Counter[str] = Counter()
@@ -88,69 +65,26 @@ class DirectCalls:
         """Keep the request that this thread's last call of botocore sent; the call was answered well."""
         if operation in self._patterns or given is None:
             return
-        pattern = self._pattern(_METHODS[operation], given, key)
+        sent: Any = getattr(self._this_thread, "sent", None)
+        if sent is None:
+            return
+        pattern = pattern_of(
+            sent,
+            getattr(self._this_thread, "signing", Signing({}, {})),
+            method=_METHODS[operation],
+            given=given,
+            key=key,
+            endpoint=self._endpoint,
+            bucket=self._bucket,
+        )
         if pattern is not None:
             self._patterns[operation] = pattern
 
     def _note_signing(self, request: Any, **event: Any) -> None:
-        self._this_thread.signing = (request.context.get("signing", {}), event)
+        self._this_thread.signing = Signing(request.context.get("signing", {}), event)
 
     def _note_sent(self, request: Any, **_event: Any) -> None:
         self._this_thread.sent = request
-
-    def _pattern(self, method: str, given: Mapping[str, Any], key: str) -> _Pattern | None:
-        from botocore import UNSIGNED
-
-        nothing: tuple[Any, Any] = ({}, {})
-        context, event = getattr(self._this_thread, "signing", nothing)
-        sent = getattr(self._this_thread, "sent", None)
-        version = event.get("signature_version")
-        if (
-            sent is None
-            or sent.method != method
-            or "request_credentials" in context
-            or "identity_cache" in context
-        ):
-            return None
-        region = "" if version is UNSIGNED else str(context.get("region") or event["region_name"])
-        name = context.get("signing_name") or event["signing_name"]
-        signer = event["request_signer"]
-
-        def auth() -> Any:
-            return signer.get_auth_instance(name, region, version)
-
-        if version is UNSIGNED:
-            auth = None  # type: ignore[assignment]
-        elif version not in _SIGNATURES:
-            return None
-        parts = urlsplit(sent.url)
-        path = f"/{quote(key, safe='/~')}" if key else ""
-        if not parts.path.endswith(path) or parts.fragment or (key and parts.query):
-            return None
-        place = parts.path.removesuffix(path)
-        if not self._is_of_the_bucket(parts.netloc, place):
-            return None
-        return _Pattern(
-            method=method,
-            url=f"{parts.scheme}://{parts.netloc}{place}",
-            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-            headers={
-                name: value
-                for name, value in _texts(sent.headers).items()
-                if name.lower() not in _OF_ONE_REQUEST
-            },
-            auth=auth,
-            region=region,
-            given=given,
-        )
-
-    def _is_of_the_bucket(self, host: str, place: str) -> bool:
-        """Whether a URL without its key is that of every key: a handler of the project's own may send each one to
-        another place, and what is absent there says nothing."""
-        root = urlsplit(self._endpoint).path.rstrip("/")
-        if host.startswith(f"{self._bucket}.") or self._bucket.startswith("arn:"):
-            return place.rstrip("/") == root
-        return place.rstrip("/") == f"{root}/{self._bucket}"
 
     # --- asking -----------------------------------------------------------------------------------------
 
@@ -170,30 +104,31 @@ class DirectCalls:
         text = "&".join(
             f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
         )
-        answer = self._sent(pattern, f"{pattern.url}?{text}", body_upto=None)
+        answer = self._sent(pattern, f"{pattern.url}?{text}", _whole)
         if answer is None:
             self.taken("ListObjectsV2", False)
         return answer
 
     def first_byte(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
         """The answer to a ranged GET when it is plain: there, or NoSuchKey; None when botocore is to be asked."""
-        return self._object("GetObject", given, key, _is_plain_byte)
+        return self._object("GetObject", given, key, _little, _is_plain_byte)
 
     def head(self, given: Mapping[str, Any] | None, key: str) -> Direct | None:
         """The answer to a HEAD when it is plain: there, or 404, which proves nothing; None when botocore is to be asked."""
-        return self._object("HeadObject", given, key, _is_plain_head)
+        return self._object("HeadObject", given, key, _whole, _is_plain_head)
 
     def _object(
         self,
         operation: str,
         given: Mapping[str, Any] | None,
         key: str,
+        read: Callable[[Answered], bytes],
         is_plain: Callable[[Direct], bool],
     ) -> Direct | None:
         pattern = self._usable(operation, given)
         if pattern is None or not _is_plain_path(key) or not _has_bytes(key):
             return None
-        answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", body_upto=_SMALL)
+        answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", read)
         found = answer if answer is not None and is_plain(answer) else None
         self.taken(operation, found is not None)
         return found
@@ -206,7 +141,7 @@ class DirectCalls:
                 self._to_skip[operation], self._not_taken[operation] = PAUSE, 0
                 self._patterns.pop(operation, None)  # it may have aged: the next good answer teaches anew
 
-    def _usable(self, operation: str, given: Mapping[str, Any] | None) -> _Pattern | None:
+    def _usable(self, operation: str, given: Mapping[str, Any] | None) -> Pattern | None:
         pattern = self._patterns.get(operation)
         if pattern is None or pattern.given != given:
             return None
@@ -216,43 +151,34 @@ class DirectCalls:
                 return None
         return pattern
 
-    def _sent(self, pattern: _Pattern, url: str, *, body_upto: int | None) -> Direct | None:
+    def _sent(self, pattern: Pattern, url: str, read: Callable[[Answered], bytes]) -> Direct | None:
         from botocore.awsrequest import AWSRequest
 
         try:
-            request = AWSRequest(
-                method=pattern.method,
-                url=url,
-                headers=dict(pattern.headers),
-                stream_output=body_upto is not None,
-            )
+            request = AWSRequest(method=pattern.method, url=url, headers=pattern.headers, stream_output=True)
             if pattern.auth is not None:
                 pattern.auth().add_auth(request)
-            answer = self._http().send(request.prepare())
-            body = answer.content if body_upto is None else _body(answer, body_upto)
-            # botocore's own mapping of them takes as long to read as all else here
-            headers = {name.lower(): value for name, value in answer.raw.headers.items()}
+            answer = self._carried_by().ask(request)
+            body = read(answer)
         except Exception:  # noqa: BLE001 - botocore is asked then, and what it says is the answer
             return None
-        return Direct(answer.status_code, headers, body, pattern.region)
+        return Direct(answer.status, answer.headers, body, pattern.region)
 
-    def _http(self) -> Any:
-        from botocore.httpsession import URLLib3Session
-        from botocore.utils import get_environ_proxies
+    def _carried_by(self) -> Carrier:
+        if self._carrier is None:
+            with self._lock:
+                if self._carrier is None:
+                    self._carrier = carrier_for(self._config, self._endpoint, self._verify)
+        return self._carrier
 
-        with self._lock:
-            if self._session is None:
-                config = self._config
-                session: Any = URLLib3Session  # its stubs know neither files of certificates nor two timeouts
-                self._session = session(
-                    verify=self._verify,
-                    proxies=get_environ_proxies(self._endpoint) if config.proxies is None else config.proxies,
-                    proxies_config=config.proxies_config,
-                    client_cert=config.client_cert,
-                    timeout=(config.connect_timeout, config.read_timeout),
-                    max_pool_connections=config.max_pool_connections,
-                )
-            return self._session
+
+def _whole(answer: Answered) -> bytes:
+    return answer.whole()
+
+
+def _little(answer: Answered) -> bytes:
+    """Of an object its first byte, as it was asked for, also of a server that ignores Range; else a small document."""
+    return answer.first_byte() if answer.status in (200, 206) else answer.whole(_SMALL)
 
 
 def _is_plain_byte(answer: Direct) -> bool:
@@ -285,30 +211,3 @@ def _has_bytes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _body(answer: Any, upto: int) -> bytes:
-    """The body, if it is a small one; else nothing, and the connection is given up.
-
-    Of an object its first byte, as it was asked for, also of a server that ignores Range.
-    """
-    if answer.status_code in (200, 206):
-        byte = bytes(answer.raw.read(1))
-        if answer.raw.headers.get("Content-Length") == "1":
-            answer.raw.release_conn()
-        else:
-            answer.raw.close()
-        return byte
-    body = bytes(answer.raw.read(upto))
-    if len(body) == upto:
-        answer.raw.close()
-        return b""
-    answer.raw.release_conn()
-    return body
-
-
-def _texts(headers: Any) -> dict[str, str]:
-    return {
-        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
-        for name, value in headers.items()
-    }

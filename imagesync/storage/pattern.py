@@ -1,0 +1,104 @@
+"""A request that botocore has built, signed and sent, as a pattern for others of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+_OF_ONE_REQUEST = (
+    "authorization",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+    "amz-sdk-invocation-id",
+    "amz-sdk-request",
+)
+_SIGNATURES = ("s3v4", "v4")
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A request that was answered well."""
+
+    method: str
+    url: str
+    """Without query; of an object, without its key."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    auth: Callable[[], Any] | None
+    """Makes botocore's signer of the moment; None for requests without signature."""
+    region: str
+    given: Mapping[str, Any]
+    """The storage's own parameters of the call: the headers hold for nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What botocore's event before signing tells."""
+
+    context: Mapping[str, Any]
+    event: Mapping[str, Any]
+
+
+def pattern_of(
+    sent: Any,
+    signing: Signing,
+    *,
+    method: str,
+    given: Mapping[str, Any],
+    key: str,
+    endpoint: str,
+    bucket: str,
+) -> Pattern | None:
+    """None for a request that is no pattern for other keys, or signed in a way of its own."""
+    from botocore import UNSIGNED
+
+    context, event = signing.context, signing.event
+    version = event.get("signature_version")
+    if sent.method != method or "request_credentials" in context or "identity_cache" in context:
+        return None
+    if version is not UNSIGNED and version not in _SIGNATURES:
+        return None
+    region = "" if version is UNSIGNED else str(context.get("region") or event["region_name"])
+    name = context.get("signing_name") or event["signing_name"]
+    signer = event["request_signer"]
+
+    def auth() -> Any:
+        return signer.get_auth_instance(name, region, version)
+
+    parts = urlsplit(sent.url)
+    path = f"/{quote(key, safe='/~')}" if key else ""
+    if not parts.path.endswith(path) or parts.fragment or (key and parts.query):
+        return None
+    place = parts.path.removesuffix(path)
+    if not _is_of_the_bucket(parts.netloc, place, endpoint=endpoint, bucket=bucket):
+        return None
+    return Pattern(
+        method=method,
+        url=f"{parts.scheme}://{parts.netloc}{place}",
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers={
+            name: value for name, value in _texts(sent.headers).items() if name.lower() not in _OF_ONE_REQUEST
+        },
+        auth=None if version is UNSIGNED else auth,
+        region=region,
+        given=given,
+    )
+
+
+def _is_of_the_bucket(host: str, place: str, *, endpoint: str, bucket: str) -> bool:
+    """Whether a URL without its key is that of every key: a handler of the project's own may send each one to
+    another place, and what is absent there says nothing."""
+    root = urlsplit(endpoint).path.rstrip("/")
+    if host.startswith(f"{bucket}.") or bucket.startswith("arn:"):
+        return place.rstrip("/") == root
+    return place.rstrip("/") == f"{root}/{bucket}"
+
+
+def _texts(headers: Any) -> dict[str, str]:
+    return {
+        name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        for name, value in headers.items()
+    }
