@@ -145,6 +145,9 @@ class AppSettings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     """Whom to tell of what: ``{"CHANNELS": ["email"], ...}``. Nobody is told anything unless this is set."""
 
+    sentry_monitor: str = "imagesync-check-images"
+    """Slug of the cron monitor that scheduled audits check in with, where Sentry is; empty: with none."""
+
 
 DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
@@ -203,6 +206,10 @@ def _parse(attribute: str, value: Any) -> Any:
         return tuple(value)
     if attribute == "prices":
         return _parse_prices(value)
+    if attribute == "sentry_monitor":
+        if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9_-]{0,50}", value):
+            raise ValueError(f"{value!r} is not a monitor's slug: a-z, 0-9, - and _, at most 50")
+        return value
     if attribute == "notify":
         return _parse_notify(value)
     if attribute == "events":

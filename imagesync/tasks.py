@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from imagesync import logs
 from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Audit, Job, Purge
@@ -18,6 +19,7 @@ from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports.events import watch_sentence
 from imagesync.retention import execute_prune, plan_prune
+from imagesync.sentry import checked_in
 from imagesync.watching import BatchReport, Ending, Stop, open_watch, watch
 
 logger = logging.getLogger("imagesync.tasks")
@@ -27,7 +29,10 @@ STARTED_BY = "schedule"
 
 def check_images(storage: str = "") -> list[dict[str, Any]]:
     """Audit every store (or only ``storage``); an audit whose process died is taken over."""
-    return [_audit(source) for source in find_sources(alias=storage)]
+    with checked_in() as check_in:
+        answers = [_audit(source) for source in find_sources(alias=storage)]
+        check_in.is_ok = all(answer.get("trust") != Audit.Trust.UNTRUSTWORTHY for answer in answers)
+    return answers
 
 
 def purge_orphans(storage: str = "", max_delete: int | None = None) -> list[dict[str, Any]]:
@@ -93,7 +98,7 @@ def _audit(source: Source) -> dict[str, Any]:
             audit = open_audit(source, scope, started_by=STARTED_BY)
         carry_out(audit, source)
     except AlreadyRunning as running:
-        return _skipped(source, running)
+        return _skipped("audit_skipped", source, running)
     return _audited(audit)
 
 
@@ -110,11 +115,10 @@ def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:
     except PurgeRefused as refusal:
         return _refused(source, refusal.id, refusal.fact)
     except AlreadyRunning as running:
-        return _skipped(source, running)
+        return _skipped("purge_skipped", source, running)
 
 
 def _audited(audit: Audit) -> dict[str, Any]:
-    logger.info("audit %s of store %s: %s, %s", audit.pk, audit.fingerprint, audit.trust, audit.counts)
     return {
         "audit": audit.pk,
         "store": audit.fingerprint,
@@ -125,18 +129,20 @@ def _audited(audit: Audit) -> dict[str, Any]:
 
 
 def _purged(purge: Purge) -> dict[str, Any]:
-    logger.info("purge %s of store %s: %s", purge.pk, purge.fingerprint, purge.counts)
     return {"purge": purge.pk, "audit": purge.audit_id, "store": purge.fingerprint, "counts": purge.counts}
 
 
-def _skipped(source: Source, running: AlreadyRunning) -> dict[str, Any]:
-    logger.info("nothing done for store %s: %s", source.store.identity.fingerprint, running)
-    return {"store": source.store.identity.fingerprint, "skipped": str(running)}
+def _skipped(event: str, source: Source, running: AlreadyRunning) -> dict[str, Any]:
+    fingerprint = source.store.identity.fingerprint
+    logs.of_store(event, fingerprint, f"nothing done: {running}")
+    return {"store": fingerprint, "skipped": str(running)}
 
 
 def _refused(source: Source, id: str, fact: str) -> dict[str, Any]:
-    logger.warning("purge of store %s refused: %s", source.store.identity.fingerprint, id)
-    return {"store": source.store.identity.fingerprint, "refused": {"id": id, "fact": fact}}
+    fingerprint = source.store.identity.fingerprint
+    text = f"the purge was refused: {id}"
+    logs.of_store("purge_skipped", fingerprint, text, level=logging.WARNING, refused=id)
+    return {"store": fingerprint, "refused": {"id": id, "fact": fact}}
 
 
 def _nothing(_report: BatchReport) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from imagesync import logs
 from imagesync.audit.identity import log_adoption
 from imagesync.conf import app_settings
 from imagesync.core.cost import expectation
@@ -71,6 +72,7 @@ def open_audit(
             raise
         raise AlreadyRunning(_busy(running)) from error
     log_adoption(audit)
+    logs.of_audit("audit_started", audit, f"begun by {started_by or 'a caller'}", scope_key=audit.scope_key)
     return audit
 
 

@@ -5,6 +5,7 @@ A crash anywhere leaves records deleted *with* tombstones, or not deleted. Never
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from imagesync import signals
+from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.progress import Progress
 from imagesync.core.rails import plan_is_stale
@@ -67,6 +68,7 @@ def execute_plan(purge: Purge, source: Source, progress: Progress | None = None)
     being executed or was, or when another purge of this store is under way.
     """
     _claim(purge, source)
+    logs.of_purge("purge_started", purge, f"begun, {purge.counts['planned']} records planned")
     running = _Execution(purge, source, progress or Progress())
     try:
         running.run()
@@ -354,9 +356,15 @@ class _Execution:
         self.purge.finished_at = timezone.now()
         self.purge.lease_owner, self.purge.lease_until = "", None
         self.purge.save(update_fields=["state", "finished_at", "lease_owner", "lease_until"])
+        counts = self.purge.counts
+        text = f"done, {counts['deleted']} deleted, {counts['cleared']} cleared, {counts['kept']} kept"
+        logs.of_purge("purge_finished", self.purge, text, counts=counts)
 
     def release_if_unfinished(self) -> None:
         if self.purge.state == Purge.State.RUNNING:
+            refused = (self.purge.refused or {}).get("id", "")
+            text = f"interrupted {refused}".rstrip() + "; each record that it took has its tombstone"
+            logs.of_purge("purge_interrupted", self.purge, text, level=logging.WARNING, refused=refused)
             try:
                 Purge.objects.filter(pk=self.purge.pk, lease_owner=self.purge.lease_owner).update(
                     state=Purge.State.INTERRUPTED,

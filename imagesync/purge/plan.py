@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
-from imagesync import signals
+from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
@@ -98,7 +98,7 @@ def make_plan(
         objected = signals.objection_to(plan, Purge, audit=audit, unattended=unattended)
         plan = replace(plan, refused=objected)
     document = _plan_document(plan, receivers)
-    return Purge.objects.create(
+    purge = Purge.objects.create(
         state=Purge.State.REFUSED if plan.refused else Purge.State.PLANNED,
         audit=audit,
         fingerprint=source.store.identity.fingerprint,
@@ -111,6 +111,17 @@ def make_plan(
         refused=plan.refused.to_dict() if plan.refused else None,
         counts={"planned": len(plan.go), "deleted": 0, "cleared": 0, "kept": len(plan.keep)},
     )
+    _log(purge)
+    return purge
+
+
+def _log(purge: Purge) -> None:
+    if purge.refused:
+        id = purge.refused["id"]
+        logs.of_purge("purge_refused", purge, f"refused: {id}", refused=id)
+    else:
+        text = f"planned, {purge.counts['planned']} records would go"
+        logs.of_purge("purge_planned", purge, text, counts=purge.counts)
 
 
 def _candidates(

@@ -19,6 +19,7 @@ from imagesync.core.news import Kind
 from imagesync.core.rails import RAILS
 from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict
+from imagesync.logs import EVENTS
 from imagesync.management.base import EXIT_CODES
 from imagesync.metrics.figures import described
 from imagesync.models import Image
@@ -154,6 +155,11 @@ def test_rail__has_its_section(id: str) -> None:
 @pytest.mark.parametrize("name", SIGNALS)
 def test_signal__is_documented(name: str) -> None:
     assert f"| `{name}` |" in page("docs/signals.md")
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_event__is_documented(event: str) -> None:
+    assert f"| `{event}` |" in page("docs/logging.md")
 
 
 def test_signals__are_all_listed() -> None:

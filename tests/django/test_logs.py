@@ -1,0 +1,92 @@
+"""Each line about an audit or a purge has its number, in the text and beside it; and none a key or a secret."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imagesync import logs, tasks
+from imagesync.audit import open_audit
+from imagesync.models import Audit
+from imagesync.purge.execute import execute_plan
+from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.restore import execute_restore, restorable
+from imagesync.records import Scope, Source
+from imagesync.storage.memory import MemoryStore
+from tests.django.helpers import audited, make_images
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in PLAIN}
+
+
+def test_events__a_whole_story_with_its_numbers_and_no_key(
+    memory_source: MakeSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="imagesync")
+    store, source = memory_source()
+    make_images("secret-key/a.jpg", "secret-key/b.jpg", "secret-key/c.jpg")
+    store.put("secret-key/a.jpg")
+    store.put("secret-key/b.jpg")
+    audit = audited(source)
+    latest = latest_audit(source)
+    assert latest is not None
+    refused = make_plan(source, latest, limits=limits_from_settings(max_delete=0), planned_by="test")
+    purge = execute_plan(make_plan(source, latest, limits=limits_from_settings()), source)
+    execute_restore(purge, restorable(purge), restored_by="test")
+
+    ours = [record for record in caplog.records if record.name.startswith("imagesync")]
+    assert [extra(record)["event"] for record in ours] == [
+        "audit_started",
+        "audit_finished",
+        "purge_refused",
+        "purge_planned",
+        "purge_started",
+        "purge_batch",
+        "purge_finished",
+        "records_restored",
+    ]
+    for record in ours:
+        facts = extra(record)
+        assert facts["event"] in logs.EVENTS
+        assert facts["audit"] == audit.pk
+        assert facts["store"] == audit.fingerprint
+        number = facts["audit"] if facts["event"].startswith("audit") else facts["purge"]
+        assert (
+            f"{facts['event'].split('_')[0].replace('records', 'purge')} {number} of store"
+            in record.getMessage()
+        )
+        assert "secret-key" not in f"{record.getMessage()} {facts}"
+        assert record.levelno == logging.INFO
+    finished = extra(ours[1])
+    assert (finished["trust"], finished["reasons"], finished["counts"]["missing"]) == ("trustworthy", [], 1)
+    assert extra(ours[2])["refused"] == refused.refused["id"] == "max_delete"
+    assert (extra(ours[5])["records"], extra(ours[6])["counts"]["deleted"]) == (1, 1)
+
+
+def test_events__of_scheduled_work_that_did_nothing(
+    memory_source: MakeSource, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, logger="imagesync.tasks")
+    _store, source = memory_source()
+    monkeypatch.setattr(tasks, "find_sources", lambda **_options: [source])
+    open_audit(source, Scope())
+
+    tasks.check_images()
+    tasks.purge_orphans()
+
+    assert [(extra(one)["event"], extra(one)["store"], one.levelname) for one in caplog.records] == [
+        ("audit_skipped", source.store.identity.fingerprint, "INFO"),
+        ("purge_skipped", source.store.identity.fingerprint, "WARNING"),
+    ]
+    assert extra(caplog.records[1])["refused"] == "no_audit"
+    assert Audit.objects.count() == 1
