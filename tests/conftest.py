@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
+import botocore.loaders
 import pytest
 from django.core.files.storage import default_storage
 from django.test import override_settings
@@ -12,6 +14,11 @@ from project.embedded_s3 import EmbeddedS3
 
 BUCKET = "test-bucket"
 REGION = "eu-north-1"
+
+# Each client of its own session parses 2 MB of JSON anew, which was a third of the suite. One session's clients share it too.
+botocore.loaders.JSONFileLoader.load_file = staticmethod(  # type: ignore[assignment,method-assign]
+    cache(botocore.loaders.JSONFileLoader().load_file)
+)
 
 
 @pytest.fixture(scope="session")
