@@ -106,7 +106,7 @@ class AppSettings:
     """How many requests to S3 are under way at once."""
 
     batch_size: int = 20_000
-    """After how many records at most an audit writes down how far it is."""
+    """After how many records at most an audit, or a job that writes down its selection, notes how far it is."""
 
     connect_timeout: float = 5.0
     """Seconds to wait for a connection to S3."""

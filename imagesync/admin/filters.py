@@ -12,12 +12,12 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db import connections
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.core.ranges import key_is_sendable, prefix_end
 from imagesync.core.verdicts import Verdict
+from imagesync.jobs import as_of
 from imagesync.models import Audit
 from imagesync.records.stream import COLLATIONS
 from imagesync.reports import printable
@@ -39,7 +39,7 @@ class _AgeFilter(admin.SimpleListFilter):
         value = self.value()
         if value is None:
             return None
-        now = timezone.now()
+        now = as_of(request)
         if value == "older":
             return queryset.filter(**{f"{self.field}__lt": now - self.longest})
         if value not in self.spans:

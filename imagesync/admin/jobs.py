@@ -18,7 +18,7 @@ from imagesync.admin.addresses import changelist, history_address, job_address, 
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.enqueue import enqueue
 from imagesync.exceptions import AlreadyRunning
-from imagesync.jobs import work_off
+from imagesync.jobs import is_written, work_off
 from imagesync.models import Audit, Job, Purge
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ COMMAND = "python manage.py imagesync_job"
 
 def hand_over(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResponse:
     """To the cluster, when there is one; a plan of few records is made at once."""
-    if job.kind == Job.Kind.PLAN and job.outcome.get("written", 0) <= selection.AT_ONCE:
+    is_small = is_written(job) and job.selection.get("written", 0) <= selection.AT_ONCE
+    if job.kind == Job.Kind.PLAN and is_small:
         try:
             work_off(job)
         except AlreadyRunning as running:
@@ -100,6 +101,8 @@ def _again(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResp
     elif job.state == Job.State.DONE or _is_alive(job):
         text = _("Job %(job)d is done, or somebody is at it. Nothing was started.") % {"job": job.pk}
         model_admin.message_user(request, text, messages.WARNING)
+    elif job.selection.get("changed"):
+        return selection.asked_anew(model_admin, request, job)
     elif job.state == Job.State.FAILED and job.kind == Job.Kind.PURGE:
         text = _("A plan is executed once. Select the records again for a new one.")
         model_admin.message_user(request, text, messages.WARNING)
@@ -141,6 +144,7 @@ def _context(model_admin: SyncActions, request: HttpRequest, job: Job) -> dict[s
         "job": job,
         "alive": alive,
         "dead": dead,
+        "changed": job.selection.get("changed", False) and job.user_id == request.user.pk,
         "cluster": cluster,
         "why_no_cluster": "" if cluster else why_no_cluster(),
         "refreshes": alive or (waits_for_cluster and cluster),
@@ -161,6 +165,9 @@ def _context(model_admin: SyncActions, request: HttpRequest, job: Job) -> dict[s
 
 def _progress(job: Job, audits: list[Audit]) -> tuple[int, list[tuple[str, int]]]:
     """How many records are through, and figures to show."""
+    if not is_written(job):
+        seen = job.selection.get("seen", 0)
+        return 0, [(_("of the selected written down"), seen)] if seen else []
     if job.kind == Job.Kind.PURGE and job.purge is not None:
         purged = job.purge.counts
         shown = [(name, purged[name]) for name in ("deleted", "cleared", "kept") if purged.get(name)]

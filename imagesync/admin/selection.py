@@ -6,33 +6,31 @@ the records themselves, unless each of them was ticked.
 
 from __future__ import annotations
 
-import copy
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.contrib.admin.exceptions import DisallowedModelAdminLookup
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from imagesync.admin import at_once, jobs
 from imagesync.admin.addresses import changelist, job_address, selection_address
 from imagesync.admin.tokens import BadToken, read, signed
 from imagesync.cluster import cluster_is_running, why_no_cluster
-from imagesync.exceptions import ImageSyncError
-from imagesync.jobs import forget_selections, source_to_purge
+from imagesync.exceptions import ImageSyncError, SelectionChanged
+from imagesync.jobs import PERMISSIONS, rows_as_listed, source_to_purge, write_down
 from imagesync.models import Audit, Job
 from imagesync.purge.plan import is_fresh, latest_audit
-from imagesync.records.findings import of_missing
-from imagesync.records.selected import write_selection
+from imagesync.records.selected import Counted, counted
 from imagesync.records.stream import base_rows
 from imagesync.reports import printable
 
@@ -41,14 +39,9 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500
 """More than this is not done while a browser waits."""
+WRITTEN_AT_ONCE = 10_000
+"""More than this is not written down while a browser waits: the job does it."""
 PURPOSE = "selection"
-PERMISSIONS = {
-    Job.Kind.CHECK: "check",
-    Job.Kind.MARK: "mark",
-    Job.Kind.CLEAR: "mark",
-    Job.Kind.PLAN: "purge",
-    Job.Kind.PURGE: "purge",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +54,15 @@ class Selection:
     """The list's filter, as its address had it."""
     ticked: list[str] | None
     """The primary keys, when single rows were ticked; None for everything that the filter finds."""
-    number: int
+    found: Counted
+    at: datetime
+    """When it was found: days that a filter counts are days before that."""
     audit: Audit | None = None
     """That a plan would rest on."""
+
+    @property
+    def number(self) -> int:
+        return self.found.number
 
 
 def may(model_admin: SyncActions, request: HttpRequest, kind: str) -> bool:
@@ -88,7 +87,8 @@ def begin(
             rows=rows,
             query=request.META.get("QUERY_STRING", ""),
             ticked=ticked,
-            number=rows.count() if ticked is None else len(ticked),
+            found=counted(rows),
+            at=timezone.now(),
             audit=audit,
         )
         if selection.number <= AT_ONCE:
@@ -130,7 +130,22 @@ def confirmed(model_admin: SyncActions, request: HttpRequest) -> HttpResponse:
         job = _write_down(model_admin, request, selection, token["nonce"])
     except IntegrityError:  # the same form, sent twice at the same moment
         return _already(model_admin, request, Job.objects.get(nonce=token["nonce"]))
+    except SelectionChanged as changed:
+        return _asked(
+            model_admin, request, _selected_now(model_admin, request, token) or selection, str(changed)
+        )
     return jobs.hand_over(model_admin, request, job)
+
+
+def asked_anew(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResponse:
+    """Back to the confirmation, of a job whose selection was another one by the time it was written down."""
+    back = HttpResponseRedirect(changelist(model_admin))
+    try:
+        selection = _selected_now(model_admin, request, {"kind": job.kind, "query": job.chosen_by})
+    except ImageSyncError as error:
+        model_admin.message_user(request, str(error), messages.ERROR)
+        return back
+    return back if selection is None else _asked(model_admin, request, selection, job.failure)
 
 
 def _audit_for(model_admin: SyncActions, request: HttpRequest, kind: Job.Kind) -> Audit | None:
@@ -157,6 +172,7 @@ def _asked(
         "kind": str(selection.kind),
         "query": selection.query,
         "number": selection.number,
+        "sum": selection.found.sum,
         "audit": selection.audit.pk if selection.audit else 0,
         "nonce": secrets.token_hex(16),
     }
@@ -196,25 +212,13 @@ def _selected_now(model_admin: SyncActions, request: HttpRequest, token: dict[st
     audit = _audit_for(model_admin, request, kind)
     if audit is None and kind == Job.Kind.PLAN:
         return None
-    rows = _rows_of(model_admin, request, token["query"])
-    ticked = token.get("ticked")
+    at, query, ticked = timezone.now(), token["query"], token.get("ticked")
+    rows = rows_as_listed(model_admin, request, query, as_of=at)
     if ticked is not None:
         rows = rows.filter(pk__in=ticked)
     return Selection(
-        kind=kind, rows=rows, query=token["query"], ticked=ticked, number=rows.count(), audit=audit
+        kind=kind, rows=rows, query=query, ticked=ticked, found=counted(rows), at=at, audit=audit
     )
-
-
-def _rows_of(model_admin: SyncActions, request: HttpRequest, query: str) -> QuerySet[Any]:
-    """What the list shows under a filter to this user now, by the list itself."""
-    as_listed = copy.copy(request)
-    as_listed.GET = QueryDict(query)
-    try:
-        shown = model_admin.get_changelist_instance(as_listed)
-        rows: QuerySet[Any] = shown.get_queryset(as_listed)
-    except (IncorrectLookupParameters, DisallowedModelAdminLookup, SuspiciousOperation) as error:
-        raise BadToken(_("The list has no such filter any more, so nothing was done.")) from error
-    return rows
 
 
 def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
@@ -223,6 +227,11 @@ def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
             "The selection has changed: it had %(before)s records when you looked, it has %(now)s now. "
             "Nothing was done. Please look again and confirm."
         ) % {"before": f"{token['number']:,}", "now": f"{selection.number:,}"}
+    if selection.found.sum != token["sum"]:
+        return _(
+            "The selection has changed: it has as many records as when you looked, and not the same ones. "
+            "Nothing was done. Please look again and confirm."
+        )
     if selection.audit is not None and selection.audit.pk != token["audit"]:
         return _(
             "Another audit has finished meanwhile (%(now)s instead of %(before)s). Nothing was done. "
@@ -232,11 +241,7 @@ def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
 
 
 def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selection, nonce: str) -> Job:
-    forget_selections()
-    rows = selection.rows
-    fields = [target.label for target in model_admin.sync_targets()]
-    if selection.audit is not None:  # a plan is about nothing else
-        rows = of_missing(rows, selection.audit.fingerprint, model_admin.sync_targets())
+    is_whole = _is_whole(selection)
     with transaction.atomic():
         job = Job.objects.create(
             kind=selection.kind,
@@ -244,16 +249,15 @@ def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selec
             site=model_admin.admin_site.name,
             nonce=nonce,
             content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
-            fields=fields,
+            fields=[target.label for target in model_admin.sync_targets()],
             chosen_by=selection.query,
             records=selection.number,
+            selection={"whole": True} if is_whole else {"sum": selection.found.sum},
             audit=selection.audit,
+            created_at=selection.at,
         )
-        if _is_whole(selection):
-            job.outcome = {"whole": True}
-        else:
-            job.outcome = {"written": write_selection(job, rows)}
-        job.save(update_fields=["outcome"])
+        if not is_whole and selection.number <= WRITTEN_AT_ONCE:
+            write_down(job, selection.rows, lambda seen: None)
     return job
 
 

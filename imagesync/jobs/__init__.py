@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from imagesync.jobs.rights import Rights
+from imagesync.jobs.listed import as_of, rows_as_listed
+from imagesync.jobs.rights import PERMISSIONS, Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
 from imagesync.jobs.work import forget_selections, plan_of_selection, work_off
+from imagesync.jobs.written import is_written, write_down
 
 __all__ = [
+    "PERMISSIONS",
     "Rights",
+    "as_of",
     "forget_selections",
+    "is_written",
     "plan_of_selection",
+    "rows_as_listed",
     "source_to_purge",
     "sources_of",
     "work_off",
+    "write_down",
 ]

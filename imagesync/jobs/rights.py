@@ -6,18 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.contrib.admin import ModelAdmin, site
-from django.contrib.admin.sites import AdminSite, all_sites
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.sites import AdminSite
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
+from imagesync.jobs.listed import request_of, site_of
 from imagesync.models import Job, Purge
 from imagesync.purge.objections import Case, open_cases
 from imagesync.records import Source
 from imagesync.records.stream import base_rows
 
 CHUNK = 500
+PERMISSIONS = {
+    Job.Kind.CHECK: "check",
+    Job.Kind.MARK: "mark",
+    Job.Kind.CLEAR: "mark",
+    Job.Kind.PLAN: "purge",
+    Job.Kind.PURGE: "purge",
+}
+"""``has_…_permission`` of the ModelAdmin."""
 
 
 class Rights:
@@ -30,11 +38,13 @@ class Rights:
 
     @classmethod
     def of_job(cls, job: Job) -> Rights:
-        """Where there is no request: a hook that asks for more than ``request.user`` finds an empty one."""
-        request = HttpRequest()
-        request.user = job.user or AnonymousUser()
-        others = (one for one in all_sites if one.name == job.site != site.name)
-        return cls(request, next(others, site), job.model)
+        return cls(request_of(job), site_of(job), job.model)
+
+    def may(self, kind: str) -> bool:
+        """Whether they may have such work done at all."""
+        own = self._admin(self._model)
+        ask = getattr(own, f"has_{PERMISSIONS[Job.Kind(kind)]}_permission", None)
+        return ask is not None and bool(ask(self._request))
 
     def objection(self, case: Case) -> str:
         """Why the record of a case may not be purged by them, or nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ from django.utils import timezone
 
 from imagesync.audit import carry_out, clear_marks, interrupted_audit, open_audit, resume_audit
 from imagesync.core.progress import Progress
-from imagesync.exceptions import AlreadyRunning, ImageSyncError, NothingMatches
+from imagesync.exceptions import AlreadyRunning, ImageSyncError, InvalidRequest, NothingMatches
 from imagesync.jobs.log import log_audit, log_cleared, log_purge
 from imagesync.jobs.rights import Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
+from imagesync.jobs.written import confirmed_rows, is_written, write_down
 from imagesync.models import Audit, Job, JobRecord, Purge
 from imagesync.models.leases import LEASE
 from imagesync.purge.execute import execute_plan
@@ -24,6 +26,7 @@ STARTED_BY = "admin"
 BEAT_SECONDS = 5.0
 KEPT = timedelta(days=7)
 """How long a selection is kept: a plan that rests on it is too old by then to be executed."""
+FORGOTTEN_TOGETHER = 5000
 
 
 def work_off(job: Job, progress: Progress | None = None) -> Job:
@@ -43,8 +46,14 @@ def work_off(job: Job, progress: Progress | None = None) -> Job:
         Job.Kind.PURGE: _purge,
     }
     ended, failure = Job.State.WAITING, ""
+    beat = _Beat(job, progress or Progress())
     try:
-        steps[Job.Kind(job.kind)](job, _Beat(job, progress or Progress()))
+        _refuse_what_is_over(job)
+        forget_selections(beat.beat)
+        if not is_written(job):
+            beat.begin(f"writing down {job.records:,} selected records", job.records)
+            write_down(job, confirmed_rows(job), beat.advance)
+        steps[Job.Kind(job.kind)](job, beat)
         ended = Job.State.DONE
     except AlreadyRunning as error:
         if job.kind != Job.Kind.PURGE:  # somebody else is at the very audit: it is theirs to finish
@@ -76,10 +85,13 @@ def plan_of_selection(job: Job, rights: Rights, *, heartbeat: Any = None) -> Pur
     )
 
 
-def forget_selections() -> None:
-    """Remove what old jobs had selected, when they are over. The jobs stay: they say who did what."""
+def forget_selections(beat: Callable[[], None] = lambda: None) -> None:
+    """Remove what old jobs had selected, when they are over, bit by bit. The jobs stay: they say who did what."""
     over = (Job.State.DONE, Job.State.FAILED)
-    JobRecord.objects.filter(job__state__in=over, job__created_at__lt=timezone.now() - KEPT).delete()
+    old = JobRecord.objects.filter(job__state__in=over, job__created_at__lt=timezone.now() - KEPT)
+    while some := list(old.values_list("pk", flat=True)[:FORGOTTEN_TOGETHER]):
+        JobRecord.objects.filter(pk__in=some).delete()
+        beat()
 
 
 class _Beat(Progress):
@@ -107,9 +119,21 @@ class _Beat(Progress):
             )
 
 
+def _refuse_what_is_over(job: Job) -> None:
+    """Raises InvalidRequest when whoever asked may not any more, or it was asked for too long ago."""
+    begun = job.purge is not None and job.purge.started_at is not None  # then what it did is still to be told
+    if not begun and not Rights.of_job(job).may(job.kind):
+        who = job.user or "nobody who is known here"
+        raise InvalidRequest(f"{who} asked for this, and may not have it done (any more). Nothing was done.")
+    if job.kind != Job.Kind.PURGE and timezone.now() - job.created_at > KEPT:
+        raise InvalidRequest(
+            f"What was selected for this job is kept for {KEPT.days} days. Select the records again."
+        )
+
+
 def _scope(job: Job) -> Scope:
     """What was selected; a whole table needs no list of its records."""
-    return Scope(fields=tuple(job.fields), job=0 if job.outcome.get("whole") else job.pk)
+    return Scope(fields=tuple(job.fields), job=0 if job.selection.get("whole") else job.pk)
 
 
 def _look(job: Job, beat: _Beat) -> None:
@@ -154,8 +178,11 @@ def _plan(job: Job, beat: _Beat) -> None:
 def _purge(job: Job, beat: _Beat) -> None:
     if job.purge is None:
         raise NothingMatches("The plan of this job is gone. Plan it anew.")
+    source = source_to_purge(job.fields)
+    if job.purge.started_at is None and (denied := Rights.of_job(job).denied(job.purge, source)):
+        raise InvalidRequest(f"Nothing was deleted. {denied}.")
     try:
-        execute_plan(job.purge, source_to_purge(job.fields), beat)
+        execute_plan(job.purge, source, beat)
     finally:
         # also of one whose process died: what it had deleted by then is told now
         if job.user_id and not job.outcome.get("logged"):

@@ -43,6 +43,9 @@ class Job(Leased):
     fields = models.JSONField(default=list, help_text=_("app.Model.field"))
     chosen_by = models.TextField(blank=True, help_text=_("The list's filter, as its address had it."))
     records = models.PositiveBigIntegerField(default=0, help_text=_("How many were selected."))
+    selection = models.JSONField(
+        default=dict, blank=True, help_text=_("How far the selected records are written down.")
+    )
     audit = models.ForeignKey(
         Audit, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )  # that a plan rests on

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import EmptyResultSet
-from django.db import connections, router, transaction
-from django.db.models import CharField, Exists, F, Model, OuterRef, QuerySet, UUIDField, Value
-from django.db.models.functions import Cast, Concat, Substr
+from django.db import connections, router
+from django.db.models import (
+    CharField,
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    Model,
+    OuterRef,
+    QuerySet,
+    Sum,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Abs, Cast, Concat, Mod, Substr
 
-from imagesync.models import Job, JobRecord
+from imagesync.models import JobRecord
 
-CHUNK = 5000
+FOLD = 1_000_003
+"""Primary keys are added up modulo this: a sum of millions stays a number that every database can hold."""
 
 
-def write_selection(job: Job, rows: QuerySet[Any]) -> int:
-    """Write down which records a job is about; return how many."""
-    rows = rows.order_by().annotate(selected_pk=pk_as_text(rows.model, rows.db))
-    if rows.db == router.db_for_write(JobRecord):
-        return _copied(job, rows)
-    written = 0
-    some: list[JobRecord] = []
-    for (text,) in rows.values_list("selected_pk").distinct().iterator(chunk_size=CHUNK):
-        some.append(JobRecord(job=job, object_pk=text))
-        if len(some) == CHUNK:
-            written += len(JobRecord.objects.bulk_create(some))
-            some = []
-    return written + len(JobRecord.objects.bulk_create(some))
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a selection is recognised by: another one of the same size has another sum."""
+
+    number: int
+    sum: int = 0
+    """Of the folded primary keys; 0 where they are no whole numbers."""
+
+
+def counted(rows: QuerySet[Any]) -> Counted:
+    """Count a selection. A record that a filter finds twice, through a relation, is one record."""
+    rows = rows.model._base_manager.using(rows.db).filter(pk__in=rows.order_by().values("pk"))
+    if not _has_number(rows.model):
+        return Counted(rows.count())
+    found = rows.aggregate(number=Count("pk"), sum=Sum(Mod(Abs("pk"), FOLD, output_field=IntegerField())))
+    return Counted(found["number"], int(found["sum"] or 0))
+
+
+def counted_keys(model: type[Model], pks: Iterable[Any]) -> Counted:
+    """The same of primary keys that were read, each once."""
+    found = list(pks)
+    return Counted(len(found), sum(abs(pk) % FOLD for pk in found) if _has_number(model) else 0)
+
+
+def _has_number(model: type[Model]) -> bool:
+    return isinstance(_pk_field(model), IntegerField)
+
+
+def _pk_field(model: type[Model]) -> Any:
+    pk: Any = model._meta.pk
+    while pk.is_relation:  # of a child in a table of its own
+        pk = pk.target_field
+    return pk
 
 
 def selected_rows(rows: QuerySet[Any], job: int) -> QuerySet[Any]:
@@ -45,9 +79,7 @@ def selected_findings(findings: QuerySet[Any], job: int) -> QuerySet[Any]:
 
 def pk_as_text(model: type[Model], using: str, *, outer: bool = False) -> Any:
     """A primary key as findings name it, ``str(pk)``, worked out by the database."""
-    pk: Any = model._meta.pk
-    while pk.is_relation:  # of a child in a table of its own
-        pk = pk.target_field
+    pk = _pk_field(model)
     name: Any = OuterRef("pk") if outer else F("pk")
     text = Cast(name, CharField(max_length=255))
     if isinstance(pk, UUIDField) and not connections[using].features.has_native_uuid_field:
@@ -56,24 +88,3 @@ def pk_as_text(model: type[Model], using: str, *, outer: bool = False) -> Any:
             parts += [Substr(text, start, length), Value("-")]
         return Concat(*parts[:-1], output_field=CharField())
     return text
-
-
-def _copied(job: Job, rows: QuerySet[Any]) -> int:
-    """Inside of the database: a million rows in seconds, and none of them here."""
-    using = router.db_for_write(JobRecord)
-    try:
-        sql, parameters = rows.values_list("selected_pk").query.sql_with_params()
-    except EmptyResultSet:
-        return 0
-    connection = connections[using]
-    quote = connection.ops.quote_name
-    table = quote(JobRecord._meta.db_table)
-    columns = f"{quote('job_id')}, {quote('object_pk')}"
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        cursor.execute(
-            # a filter through a relation finds a row twice; WHERE, because SQLite would take ON for a join's
-            f"INSERT INTO {table} ({columns}) SELECT %s, chosen.* FROM ({sql}) AS chosen WHERE true "  # noqa: S608 - Django's own SQL
-            "ON CONFLICT DO NOTHING",
-            [job.pk, *parameters],
-        )
-        return int(cursor.rowcount)

@@ -241,18 +241,40 @@ def test_objects__are_asked_about_by_a_job_as_well(
     }
 
 
-def test_job__of_somebody_who_lost_their_rights_plans_nothing(
-    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("action", ["recheck", "mark_missing", "clear_mark", "purge_missing"])
+def test_job__of_somebody_who_lost_their_rights_does_nothing(
+    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     monkeypatch.setattr(selection, "AT_ONCE", 2)
-    user = staff(client, *ROLES["purger"][0])
-    page = act_on_all(client, "purge_missing", path=LIST)
+    user = staff(client, "view_image", "check_image", "mark_image", "purge_image", "delete_image")
+    page = act_on_all(client, action, path=LIST)
     client.post(f"{LIST}selection/", {"token": token_of(page)})
     user.user_permissions.clear()
+    before = state()
 
     work_off(Job.objects.get())
 
-    assert Purge.objects.get().plan["delete"] == []
+    assert "may not have it done (any more)" in Job.objects.get().failure
+    assert state() == before
+
+
+def test_job__executes_no_purge_for_somebody_who_lost_their_rights(
+    half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = staff(client, *ROLES["purger"][0], "delete_productimage")
+    page = act(client, "purge_missing", Image.objects.all(), path=LIST)
+    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    client.post(page.redirect_chain[-1][0], {"number": "3", "token": token_of(page)})
+    Image.objects.filter(file="1.jpg").update(title="locked")
+
+    work_off(job := Job.objects.get(kind="purge"))
+
+    assert "may not delete it" in Job.objects.get(pk=job.pk).failure
+    assert not Tombstone.objects.exists()
+    user.user_permissions.clear()
+    work_off(job)
+    assert "may not have it done (any more)" in Job.objects.get(pk=job.pk).failure
+    assert Image.objects.count() == 6
 
 
 # --- the log -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from imagesync.management.base import OUR_SIDE, ImageSyncCommand
 from imagesync.management.progress import TerminalProgress
 from imagesync.models import Job
 
-HIDDEN = ("logged", "written", "whole")
+HIDDEN = ("logged",)
 
 
 class Command(ImageSyncCommand):
