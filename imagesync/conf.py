@@ -99,6 +99,9 @@ class AppSettings:
     ripen: timedelta = timedelta(hours=24)
     """Unattended purges need two audits at least this far apart that both say missing."""
 
+    freshness: timedelta | None = None
+    """Every record is looked at within this time, by small audits of the stalest keys; None: only when asked to."""
+
     canaries: int = 20
     """How many records last seen present are looked at before everything else."""
 
@@ -153,6 +156,7 @@ DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
 
 _DURATIONS = {"grace_period", "audit_max_age", "ripen"}
+LEAST_FRESHNESS = timedelta(hours=1)
 
 
 def problems() -> list[tuple[str, str]]:
@@ -196,6 +200,8 @@ def _did_you_mean(name: str) -> str:
 def _parse(attribute: str, value: Any) -> Any:
     if attribute in _DURATIONS:
         return parse_duration(value)
+    if attribute == "freshness":
+        return _parse_freshness(value)
     if attribute == "max_purge_ratio":
         return parse_ratio(value)
     if attribute == "fields":
@@ -251,6 +257,15 @@ def _parse_token(value: Any) -> str:
     if value and len(value) < LEAST_TOKEN:
         raise ValueError(f"it has fewer than {LEAST_TOKEN} characters, so it could be guessed")
     return value
+
+
+def _parse_freshness(value: Any) -> timedelta | None:
+    if value is None:
+        return None
+    within = parse_duration(value)
+    if within < LEAST_FRESHNESS:
+        raise ValueError(f"{value!r} is less than an hour: audit the whole on a schedule instead")
+    return within
 
 
 def _parse_prices(value: Any) -> Prices:

@@ -11,7 +11,10 @@ from typing import Any
 
 from imagesync import logs
 from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
+from imagesync.conf import app_settings
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
+from imagesync.freshness import Outcome, freshness_document
+from imagesync.freshness import keep_fresh as keep_store_fresh
 from imagesync.models import Audit, Job, Purge
 from imagesync.notices import decide, deliver, send_due
 from imagesync.purge.execute import execute_plan
@@ -33,6 +36,18 @@ def check_images(storage: str = "") -> list[dict[str, Any]]:
         answers = [_audit(source) for source in find_sources(alias=storage)]
         check_in.is_ok = all(answer.get("trust") != Audit.Trust.UNTRUSTWORTHY for answer in answers)
     return answers
+
+
+def keep_fresh(storage: str = "") -> list[dict[str, Any]]:
+    """Look at what is due for ``IMAGESYNC["FRESHNESS"]`` in every store (or only ``storage``); every few minutes.
+
+    With nothing due it costs one query for each store.
+    """
+    if app_settings().freshness is None:
+        return [{"skipped": 'IMAGESYNC["FRESHNESS"] is not set.'}]
+    return [
+        _kept_fresh(keep_store_fresh(source, started_by=STARTED_BY)) for source in find_sources(alias=storage)
+    ]
 
 
 def purge_orphans(storage: str = "", max_delete: int | None = None) -> list[dict[str, Any]]:
@@ -100,6 +115,18 @@ def _audit(source: Source) -> dict[str, Any]:
     except AlreadyRunning as running:
         return _skipped("audit_skipped", source, running)
     return _audited(audit)
+
+
+def _kept_fresh(outcome: Outcome) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "store": outcome.source.store.identity.fingerprint,
+        "audits": [_audited(audit) for audit in outcome.audits],
+    }
+    if outcome.audits and outcome.freshness is not None:
+        told["freshness"] = freshness_document(outcome.freshness)
+    if outcome.skipped:
+        told["skipped"] = outcome.skipped
+    return told
 
 
 def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:

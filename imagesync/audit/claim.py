@@ -118,7 +118,7 @@ def _ranges(audit: Audit, source: Source, scope: Scope, records: int) -> Iterato
     parts = (
         1 if scope.is_explicit else min(records // LEAST_RECORDS, max(FEW_RANGES, records // MOST_RECORDS))
     )
-    edges = ["", *split_keys(source, scope, parts), None]
+    edges = [scope.first_key, *split_keys(source, scope, parts), scope.end_key]
     for number, (first, end) in enumerate(pairwise(edges)):
         yield AuditRange(audit=audit, number=number, first_key=first or "", end_key=end)
 

@@ -114,6 +114,7 @@ class _Running:
             try:
                 self._walk(requests, StorePages(requests, self._prefix()))
             except NotInByteOrder as disorder:
+                self.audit.in_order = False
                 with sorted_pages(self.source.store, self._prefix(), disorder, self._beat) as pages:
                     self._walk(requests, pages)
 

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.spans import span
 from imagesync.core.trust import COLLAPSE, STORE_CHANGED, Trust
 
 
@@ -156,13 +157,13 @@ def _why_kept(one: Candidate, limits: Limits, now: datetime) -> str:
         return one.objection
     born_at = one.born_at or one.missing_since
     if now - born_at < limits.grace_period:
-        return f"it is younger than the grace period ({_span(limits.grace_period)})"
+        return f"it is younger than the grace period ({span(limits.grace_period)})"
     if limits.ripen is not None:
         if one.restored_before:
             return "it was restored before, so only people may purge it again"
         seen_again_at = one.seen_again_at or one.missing_since
         if seen_again_at - one.missing_since < limits.ripen:
-            return f"no two audits at least {_span(limits.ripen)} apart both say missing yet"
+            return f"no two audits at least {span(limits.ripen)} apart both say missing yet"
     return ""
 
 
@@ -213,7 +214,7 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
     if age > limits.audit_max_age:
         return Diagnosis(
             id="audit_stale",
-            fact=f"Audit {audit.id} is {_span(age)} old; the limit is {_span(limits.audit_max_age)}.",
+            fact=f"Audit {audit.id} is {span(age)} old; the limit is {span(limits.audit_max_age)}.",
             hint="Run check_s3_images again.",
         )
     return None
@@ -288,7 +289,7 @@ def plan_is_stale(purge: int, age: timedelta, limit: timedelta) -> Diagnosis | N
         return None
     return Diagnosis(
         id="plan_stale",
-        fact=f"Purge {purge} was planned {_span(age)} ago; the limit is {_span(limit)}.",
+        fact=f"Purge {purge} was planned {span(age)} ago; the limit is {span(limit)}.",
         hint="Plan it anew.",
     )
 
@@ -312,14 +313,6 @@ def receiver_failed(receiver: str, how: str) -> Diagnosis:
         fact=f"{receiver}, which may veto a purge, {how} instead of None or a Veto.",
         hint="Repair or disconnect this receiver of purge_planned, then plan again. The log has what it raised.",
     )
-
-
-def _span(duration: timedelta) -> str:
-    seconds = int(duration.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size or seconds == size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds} s"
 
 
 RAILS: dict[str, str] = {

@@ -1,9 +1,11 @@
-"""Image, Audit, AuditRange, Finding, FailedRead, Purge, Tombstone, Job, JobRecord, ToldStore, Notice, SetAsideMessage."""
+"""Image, Audit, AuditRange, Finding, FailedRead, Freshness, Slice, Purge, Tombstone, Job, JobRecord, ToldStore, Notice,
+SetAsideMessage."""
 
 from __future__ import annotations
 
 from imagesync.models.audits import Audit, AuditRange, Finding
 from imagesync.models.failed_reads import FailedRead
+from imagesync.models.freshness import Freshness, Slice
 from imagesync.models.images import AbstractImage, Image, Utf8Length
 from imagesync.models.jobs import Job, JobRecord
 from imagesync.models.notices import Notice, ToldStore
@@ -16,12 +18,14 @@ __all__ = [
     "AuditRange",
     "FailedRead",
     "Finding",
+    "Freshness",
     "Image",
     "Job",
     "JobRecord",
     "Notice",
     "Purge",
     "SetAsideMessage",
+    "Slice",
     "ToldStore",
     "Tombstone",
     "Utf8Length",

@@ -60,6 +60,10 @@ class Audit(Leased):
     unreferenced = models.PositiveBigIntegerField(
         null=True, blank=True, help_text=_("Objects that no audited record names.")
     )
+    in_order = models.BooleanField(
+        default=True,
+        help_text=_("Whether the store listed in byte order; else its listing was sorted on disk."),
+    )
     canaries = models.JSONField(
         default=list, help_text=_("Records seen present, looked at first by the next audit.")
     )

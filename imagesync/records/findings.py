@@ -61,6 +61,10 @@ def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:
         findings = findings.filter(byte_key__gte=scope.prefix)
         end = prefix_end(scope.prefix)
         findings = findings if end is None else findings.filter(byte_key__lt=end)
+    if scope.first_key:
+        findings = findings.filter(byte_key__gte=scope.first_key)
+    if scope.end_key is not None:
+        findings = findings.filter(byte_key__lt=scope.end_key)
     if scope.job:
         findings = selected_findings(findings, scope.job)
     if scope.is_explicit:

@@ -37,10 +37,20 @@ class Scope:
     """The records that were selected in the admin for this job; nothing but what it selected."""
     adopt: tuple[str, ...] = field(default=())
     """Fingerprints of stores that moved here: their records count as this store's."""
+    first_key: str = ""
+    """Of a stretch of the key space: its first key; empty for the beginning."""
+    end_key: str | None = None
+    """The key that ends the stretch, exclusive; None for the end."""
 
     @property
     def is_full(self) -> bool:
-        return not (self.fields or self.prefix or self.keys or self.ids or self.sample or self.job)
+        narrowed = self.fields or self.prefix or self.keys or self.ids or self.sample or self.job
+        return not narrowed and not self.is_stretch
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether it is a slice of the key space, as audits for freshness have it."""
+        return bool(self.first_key) or self.end_key is not None
 
     @property
     def is_explicit(self) -> bool:
@@ -51,8 +61,10 @@ class Scope:
     def hash(self) -> str:
         """Two audits of the same store and hash do the same work."""
         document = asdict(self)
-        if not self.job:  # the hashes of audits from before there were jobs stay what they are
-            del document["job"]
+        # the hashes of audits from before there were jobs and slices stay what they are
+        for name in ("job", "first_key", "end_key"):
+            if not document[name]:
+                del document[name]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
 
     def to_dict(self) -> dict[str, Any]:

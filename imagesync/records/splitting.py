@@ -25,7 +25,7 @@ def estimated_records(source: Source, scope: Scope) -> int:
     """About how many records a scope has: counted, or for large whole tables of PostgreSQL as it last knew."""
     if scope.sample:
         return len(scope.ids)
-    if scope.prefix or scope.is_explicit or scope.job:
+    if scope.prefix or scope.is_explicit or scope.job or scope.is_stretch:
         return count_records(source, scope)
     return sum(estimated_rows(target, source, scope) for target in source.targets)
 
@@ -60,7 +60,7 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
 def estimated_rows(target: Target, source: Source, scope: Scope) -> int:
     """About how many rows of a field a scope has."""
     rows = rows_in_scope(target, source.store, scope)
-    return rows.count() if scope.prefix or scope.job else counted_or_known(rows)
+    return rows.count() if scope.prefix or scope.job or scope.is_stretch else counted_or_known(rows)
 
 
 def counted_or_known(rows: QuerySet[Any]) -> int:

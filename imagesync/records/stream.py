@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -134,7 +134,8 @@ def rows_in_scope(target: Target, store: Store, scope: Scope) -> QuerySet[Model]
     rows = (
         rows.annotate(byte_name=byte_ordered(F(name), rows.db)).exclude(**{name: ""}).exclude(**{name: None})
     )
-    return _with_prefix(rows, scope.prefix, store) if scope.prefix else rows
+    rows = _with_prefix(rows, scope.prefix, store) if scope.prefix else rows
+    return _within(rows, scope, store) if scope.is_stretch else rows
 
 
 def named_rows(target: Target, store: Store, scope: Scope) -> QuerySet[Model]:
@@ -158,9 +159,28 @@ def _with_prefix(rows: QuerySet[Model], prefix: str, store: Store) -> QuerySet[M
     return rows if end is None else rows.filter(byte_name__lt=end)
 
 
+def _within(rows: QuerySet[Model], scope: Scope, store: Store) -> QuerySet[Model]:
+    """The rows of a stretch of the key space. Every key of this store starts with its own prefix."""
+    own = store.identity.prefix
+    if scope.first_key > own:
+        if not scope.first_key.startswith(own):
+            return rows.none()
+        rows = rows.filter(byte_name__gte=scope.first_key[len(own) :])
+    if scope.end_key is not None:
+        if scope.end_key <= own:
+            return rows.none()
+        if scope.end_key.startswith(own):
+            rows = rows.filter(byte_name__lt=scope.end_key[len(own) :])
+    return rows
+
+
 def unreadable_records(target: Target, store: Store, scope: Scope) -> Iterator[Record]:
-    """The records of a field whose names are no text (SQLite alone has such)."""
-    yield from _unreadable(rows_in_scope(target, store, scope), target, store)
+    """The records of a field whose names are no text (SQLite alone has such).
+
+    Of a stretch of the key space all of them: where their names sort is decided by what stands for what is no text.
+    """
+    everywhere = replace(scope, first_key="", end_key=None)
+    yield from _unreadable(rows_in_scope(target, store, everywhere), target, store)
 
 
 def _unreadable(rows: QuerySet[Model], target: Target, store: Store) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from imagesync.reports.audits import AUDIT_FORMATS, audit_pieces, write_audits
 from imagesync.reports.escaping import printable
 from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
+from imagesync.reports.freshness import FRESHNESS_FORMATS, write_freshness
 from imagesync.reports.images import IMAGE_FORMATS, write_images
 from imagesync.reports.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
 from imagesync.reports.prometheus import Gauge, exposition
@@ -16,6 +17,7 @@ from imagesync.reports.selftests import write_self_tests
 __all__ = [
     "AUDIT_FORMATS",
     "EXAMINATION_FORMATS",
+    "FRESHNESS_FORMATS",
     "IMAGE_FORMATS",
     "PROMETHEUS_CONTENT_TYPE",
     "PRUNE_FORMATS",
@@ -26,6 +28,7 @@ __all__ = [
     "printable",
     "write_audits",
     "write_examination",
+    "write_freshness",
     "write_images",
     "write_prune",
     "write_purge",

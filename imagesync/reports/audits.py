@@ -54,17 +54,18 @@ AUDIT_FORMATS = ("text", "json", "ndjson", "csv", "markdown")
 
 def _json(reports: Sequence[Report]) -> Iterator[str]:
     if len(reports) == 1:
-        yield from _json_audit(*reports[0])
+        yield from json_audit(*reports[0])
     else:
         yield '{"schema": "imagesync.audits/1", "audits": ['
         for number, report in enumerate(reports):
             yield ", " if number else ""
-            yield from _json_audit(*report)
+            yield from json_audit(*report)
         yield "]}"
     yield "\n"
 
 
-def _json_audit(document: Document, findings: Rows) -> Iterator[str]:
+def json_audit(document: Document, findings: Rows) -> Iterator[str]:
+    """One audit's document with its findings, as the JSON contract has it."""
     yield json.dumps(document)[:-1] + ', "findings": ['
     for number, finding in enumerate(findings):
         yield (",\n" if number else "\n") + json.dumps(finding)

@@ -17,12 +17,13 @@ from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import InvalidRequest, NothingMatches
+from imagesync.freshness import Outcome, freshness_of, keep_fresh
 from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress
 from imagesync.metrics import lasting_gauges
 from imagesync.models import Audit
 from imagesync.records import Scope, Source, count_records, find_sources, parse_scope
-from imagesync.reports import AUDIT_FORMATS, exposition, write_audits
+from imagesync.reports import AUDIT_FORMATS, FRESHNESS_FORMATS, exposition, write_audits, write_freshness
 
 TEXT_LIMIT = 20
 PROMETHEUS = "prometheus"
@@ -38,6 +39,7 @@ class Command(ImageSyncCommand):
   manage.py check_s3_images --id imagesync.Image:42 --format json
   manage.py check_s3_images --format prometheus --output /var/lib/node_exporter/imagesync.prom
   manage.py check_s3_images --resume
+  manage.py check_s3_images --stale
 """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -82,6 +84,12 @@ class Command(ImageSyncCommand):
             help="Go on with an interrupted audit (default: the last one); a finished one is reported again.",
         )
         parser.add_argument(
+            "--stale",
+            action="store_true",
+            help='Only what is due for IMAGESYNC["FRESHNESS"]: failed reads, new images, the stalest keys. For cron, '
+            "every few minutes.",
+        )
+        parser.add_argument(
             "--workers", metavar="N", type=int, default=None, help="Requests under way at once."
         )
         parser.add_argument(
@@ -111,6 +119,9 @@ class Command(ImageSyncCommand):
         fatal = parse_fail_on(fail_on)
         if limit < 0:
             raise InvalidRequest(f"--limit {limit}: write 0 or more.")
+        if options["stale"]:
+            self._keep_fresh(fatal, format, limit, options)
+            return
         audits = self._resumed(options) if options["resume"] is not None else self._audited(options)
         kept = f"Audit {audits[-1].pk} is kept: --resume {audits[-1].pk} reports it again."
         with output(options["output"], self.stdout, kept) as out:
@@ -124,6 +135,24 @@ class Command(ImageSyncCommand):
     def _audited(self, options: dict[str, Any]) -> list[Audit]:
         sources, scope = self._asked(options)
         return [self._carry_out(self._open(source, scope, options), source) for source in sources]
+
+    def _keep_fresh(
+        self, fatal: frozenset[Verdict], format: str, limit: int, options: dict[str, Any]
+    ) -> None:
+        _refuse_with_stale(format, options)
+        sources = find_sources(alias=options["storage"], workers=_workers(options["workers"]))
+        outcomes = []
+        for source in sources:
+            progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
+            try:
+                outcomes.append(keep_fresh(source, started_by=by_command(), progress=progress))
+            finally:
+                progress.end()
+        audits = [audit for outcome in outcomes for audit in outcome.audits]
+        reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
+        with output(options["output"], self.stdout, "What was found is kept in the database.") as out:
+            write_freshness(out, format, [_freshness(one) for one in outcomes], reports, limit=limit)
+        self._exit(audits, fatal)
 
     def _open(self, source: Source, scope: Scope, options: dict[str, Any]) -> Audit:
         earlier = interrupted_audit(source, scope)
@@ -206,6 +235,25 @@ def parse_fail_on(text: str) -> frozenset[Verdict]:
         raise InvalidRequest(
             f'--fail-on {text!r}: write "none" or verdicts with commas between: {words}.'
         ) from error
+
+
+def _refuse_with_stale(format: str, options: dict[str, Any]) -> None:
+    """Raises InvalidRequest for what ``--stale`` decides by itself."""
+    if format not in FRESHNESS_FORMATS:
+        raise InvalidRequest(f"--stale writes {' or '.join(FRESHNESS_FORMATS)}, not {format}.")
+    for name in ("field", "prefix", "key", "id", "sample", "adopt", "no_mark"):
+        if options[name]:
+            raise InvalidRequest(f"--stale and --{name.replace('_', '-')} exclude each other.")
+    if options["strategy"] != "auto":
+        raise InvalidRequest("--stale and --strategy exclude each other.")
+    if options["resume"] is not None:
+        raise InvalidRequest("--stale and --resume exclude each other: it resumes by itself.")
+
+
+def _freshness(outcome: Outcome) -> dict[str, Any]:
+    identity = outcome.source.store.identity
+    document = freshness_of(identity.fingerprint) or {"store": identity.fingerprint}
+    return {"alias": identity.alias, "bucket": identity.bucket, "skipped": outcome.skipped, **document}
 
 
 def _positive(number: int | None, option: str) -> int:

@@ -1,0 +1,296 @@
+"""Look at what is due: single records that cannot wait, then the stalest slice, as long as there is time.
+
+A slice is an ordinary audit, with its checks of the store, its canaries, its confirming looks and its settling. Whoever
+raises ``Freshness.turn`` takes the next step; so of several at once one works and the others say so.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+
+from imagesync.audit import carry_out, open_audit, resume_audit
+from imagesync.conf import app_settings
+from imagesync.core.freshness import (
+    SliceFacts,
+    cut,
+    due_at,
+    grouped,
+    joined,
+    laid_over,
+    next_stretch,
+    not_waiting,
+    retry_after,
+)
+from imagesync.core.progress import Progress
+from imagesync.exceptions import AlreadyRunning
+from imagesync.freshness.urgent import is_urgent, urgent_records, with_urgency
+from imagesync.models import Audit, Freshness
+from imagesync.records import Scope, Source
+from imagesync.records.slices import labels_of, looked_at_by, store_slices, stored_slices
+from imagesync.records.splitting import estimated_records, split_keys
+
+SLICE_RECORDS = 50_000
+"""About so many records has a slice: its checks of the store cost little beside them, and it takes seconds."""
+SECONDS = 60.0
+"""After so long no further slice is begun."""
+TRIES = 3
+"""Single records whose looks all failed are tried so often before they wait for their slice."""
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one call did about one store."""
+
+    source: Source
+    audits: list[Audit] = field(default_factory=list)
+    skipped: str = ""
+    """Why nothing was done, or no more, when it was not that nothing was due."""
+    freshness: Freshness | None = None
+
+
+def keep_fresh(
+    source: Source,
+    *,
+    started_by: str = "",
+    seconds: float = SECONDS,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Look at what is due in one store, slice by slice, for about ``seconds``.
+
+    A slice whose process died is resumed. Nothing that S3 answers raises; after a look that failed the store is left alone
+    for a while. Raises ImproperlyConfigured when ``FRESHNESS`` is not set.
+    """
+    within = app_settings().freshness
+    if within is None:
+        raise ImproperlyConfigured(
+            'IMAGESYNC["FRESHNESS"] is not set: write how old a look may be, such as "7d".'
+        )
+    keeping = _Keeping(source, within, started_by, seconds, progress or Progress())
+    try:
+        keeping.run()
+    except AlreadyRunning as running:
+        keeping.outcome.skipped = str(running)
+    return keeping.outcome
+
+
+class _Keeping:
+    def __init__(
+        self,
+        source: Source,
+        within: timedelta,
+        started_by: str,
+        seconds: float,
+        progress: Progress,
+    ) -> None:
+        self.source = source
+        self.fingerprint = source.store.identity.fingerprint
+        self.within = within
+        self.started_by = started_by
+        self.until = time.monotonic() + seconds
+        self.progress = progress
+        self.outcome = Outcome(source)
+
+    def run(self) -> None:
+        while self._one_step():
+            if time.monotonic() > self.until:
+                return
+
+    def _one_step(self) -> bool:
+        """Do the next thing; False when there is none. With nothing to do it is one query."""
+        now = timezone.now()
+        freshness = with_urgency(self.source, now).filter(fingerprint=self.fingerprint).first()
+        if freshness is None or freshness.fields != labels_of(self.source):
+            self._begin(freshness, now)
+            return True
+        self.outcome.freshness = freshness
+        if freshness.audit_id is not None:
+            self._finish(freshness)
+            return True
+        if freshness.not_before is not None and now < freshness.not_before:
+            self.outcome.skipped = f"The last look failed; the next one is not before {freshness.not_before:%Y-%m-%d %H:%M:%S} UTC."
+            return False
+        # a slice that is due does not wait for uploads that keep coming
+        turns = [self._look_at_urgent, self._look_at_slice]
+        if self.outcome.audits and self.outcome.audits[-1].scope.get("ids"):
+            turns.reverse()
+        return any(look(freshness, now) for look in turns)
+
+    # --- beginning ---------------------------------------------------------------------------------------
+
+    def _begin(self, freshness: Freshness | None, now: datetime) -> None:
+        """Cut the key space, or, when fields came or went, take all of it for not looked at."""
+        if freshness is None:
+            freshness, _created = Freshness.objects.get_or_create(
+                fingerprint=self.fingerprint, defaults={"reads_upto": LONG_AGO, "uploads_upto": now}
+            )
+        parts = math.ceil(estimated_records(self.source, Scope()) / SLICE_RECORDS)
+        everything = SliceFacts(records=estimated_records(self.source, Scope()))
+        with transaction.atomic():
+            fields = labels_of(self.source)
+            if not freshness.take_turn(fields=fields, began_at=now, due_at=now, audit=None, under_way=None):
+                raise AlreadyRunning("Another process is beginning to keep this store fresh.")
+            keys = split_keys(self.source, Scope(), parts) if freshness.in_order else []
+            store_slices(freshness, cut(everything, keys, everything.records))
+
+    # --- looking -----------------------------------------------------------------------------------------
+
+    def _look_at_urgent(self, freshness: Freshness, now: datetime) -> bool:
+        if not is_urgent(freshness, self.source, now):
+            return False
+        urgent = urgent_records(freshness, self.source, now)
+        if urgent is None:
+            return False
+        self._look(freshness, urgent.scope, under_way=urgent.to_dict())
+        return True
+
+    def _look_at_slice(self, freshness: Freshness, now: datetime) -> bool:
+        if now < freshness.due_at:
+            return False
+        whole = Audit.objects.filter(fingerprint=self.fingerprint, full_scope=True)
+        running = whole.filter(state=Audit.State.RUNNING).first()
+        if running is not None and running.lease_is_alive:
+            self.outcome.skipped = f"Audit {running.pk} looks at everything now."
+            return False
+        if self._account_for_whole(freshness, whole.filter(state=Audit.State.FINISHED).first()):
+            return True
+        slices = stored_slices(freshness)
+        chosen = next_stretch(slices, within=self.within, now=now, size=SLICE_RECORDS)
+        if not chosen:
+            self._wait(freshness, slices, now)
+            return False
+        scope = Scope(first_key=chosen[0].first_key, end_key=chosen[-1].end_key)
+        records = estimated_records(self.source, scope)
+        if freshness.in_order and records > 2 * SLICE_RECORDS:
+            keys = split_keys(self.source, scope, math.ceil(records / SLICE_RECORDS))
+            if keys and self._cut(freshness, slices, chosen, keys, records):
+                return True
+        self._look(freshness, scope, under_way=None)
+        return True
+
+    def _look(self, freshness: Freshness, scope: Scope, *, under_way: dict[str, str] | None) -> None:
+        with transaction.atomic():
+            if not freshness.take_turn(under_way=under_way):
+                raise AlreadyRunning("Another process has begun to look at what is due.")
+            audit = open_audit(self.source, scope, started_by=self.started_by)
+            freshness.audit = audit
+            freshness.save(update_fields=["audit"])
+        self._carry_out(freshness, audit)
+
+    def _finish(self, freshness: Freshness) -> None:
+        """The audit that was under way: resume it when its process died, then account for it."""
+        audit: Any = freshness.audit
+        if audit.complete:
+            self._account(freshness, audit)
+        else:
+            self._carry_out(freshness, resume_audit(audit, self.source))
+
+    def _carry_out(self, freshness: Freshness, audit: Audit) -> None:
+        carry_out(audit, self.source, self.progress)
+        self.outcome.audits.append(audit)
+        self._account(freshness, audit)
+
+    # --- accounting ----------------------------------------------------------------------------------------
+
+    def _account(self, freshness: Freshness, audit: Audit) -> None:
+        """Write down what the audit says about slices and about what was urgent; once, whoever does it."""
+        now = timezone.now()
+        scope = Scope.from_dict(audit.scope)
+        slices = stored_slices(freshness)
+        upto: dict[str, Any] = {}
+        if scope.is_explicit:
+            has_failed = _learned_nothing(audit, freshness.failures)
+            if not has_failed:
+                upto = {name: datetime.fromisoformat(at) for name, at in (freshness.under_way or {}).items()}
+        else:
+            laid = self._laid_over(freshness, slices, audit)
+            has_failed = laid is None
+            slices = laid if laid is not None else _marked_failed(slices, scope, now)
+        failures = freshness.failures + 1 if has_failed else 0
+        with transaction.atomic():
+            taken = freshness.take_turn(
+                audit=None,
+                under_way=None,
+                failures=failures,
+                not_before=now + retry_after(failures) if failures else None,
+                in_order=freshness.in_order if scope.is_explicit else audit.in_order,
+                due_at=self._due_at(freshness, slices, now),
+                **upto,
+            )
+            if taken:
+                store_slices(freshness, slices)
+
+    def _account_for_whole(self, freshness: Freshness, audit: Audit | None) -> bool:
+        """An audit of everything looked at all slices, whoever asked for it."""
+        if audit is None or audit.pk == freshness.whole_audit_id or audit.started_at < freshness.began_at:
+            return False
+        slices = stored_slices(freshness)
+        laid = self._laid_over(freshness, slices, audit) or slices
+        with transaction.atomic():
+            if not freshness.take_turn(
+                whole_audit=audit, due_at=self._due_at(freshness, laid, timezone.now())
+            ):
+                raise AlreadyRunning("Another process has begun to look at what is due.")
+            store_slices(freshness, laid)
+        return True
+
+    def _laid_over(
+        self, freshness: Freshness, slices: list[SliceFacts], audit: Audit
+    ) -> list[SliceFacts] | None:
+        news = looked_at_by(audit)
+        if not news:
+            return None
+        laid = laid_over(slices, grouped(news, SLICE_RECORDS))
+        # where a slice costs a whole listing, all of them are looked at at once
+        return [joined(laid)] if laid is not None and not audit.in_order else laid
+
+    def _cut(
+        self,
+        freshness: Freshness,
+        slices: list[SliceFacts],
+        chosen: list[SliceFacts],
+        keys: list[str],
+        records: int,
+    ) -> bool:
+        place = slices.index(chosen[0])
+        parts = cut(joined(chosen), keys, records)
+        with transaction.atomic():
+            if not freshness.take_turn():
+                raise AlreadyRunning("Another process has begun to look at what is due.")
+            store_slices(freshness, [*slices[:place], *parts, *slices[place + len(chosen) :]])
+        return True
+
+    def _wait(self, freshness: Freshness, slices: list[SliceFacts], now: datetime) -> None:
+        Freshness.objects.filter(pk=freshness.pk, turn=freshness.turn).update(
+            due_at=self._due_at(freshness, slices, now)
+        )
+
+    def _due_at(self, freshness: Freshness, slices: list[SliceFacts], now: datetime) -> datetime:
+        free = not_waiting(slices, now=now)
+        next_at = due_at(free, began_at=freshness.began_at, within=self.within)
+        return next_at if next_at is not None else now + retry_after(1)
+
+
+def _learned_nothing(audit: Audit, failures: int) -> bool:
+    """Whether single records are to be looked at again first. One that cannot be looked at must not be tried for ever."""
+    if audit.trust != Audit.Trust.UNTRUSTWORTHY:
+        return False
+    return not audit.counts.get("records") or failures < TRIES
+
+
+def _marked_failed(slices: list[SliceFacts], scope: Scope, now: datetime) -> list[SliceFacts]:
+    end = scope.end_key
+    return [
+        replace(one, failed_at=now)
+        if one.first_key >= scope.first_key and (end is None or one.first_key < end)
+        else one
+        for one in slices
+    ]

@@ -1,0 +1,386 @@
+"""Every record is looked at within FRESHNESS, by small audits of the stalest keys; with time made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from imagesync import tasks
+from imagesync.conf import app_settings
+from imagesync.core.freshness import SPREAD, covers_everything
+from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
+from imagesync.models import Audit, FailedRead, Finding, Freshness, Image
+from imagesync.records import Source
+from imagesync.records.slices import stored_slices
+from imagesync.storage.memory import MemoryStore
+from tests.django.helpers import audited, make_images, verdicts
+from tests.testapp.models import Document
+
+pytestmark = pytest.mark.django_db
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WEEK = timedelta(days=7)
+RECORDS = 400
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr(keep, "SLICE_RECORDS", 100)
+    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 50)
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "FRESHNESS": "7d"}
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Coordinates]:
+    with time_machine.travel(START, tick=False) as traveller:
+        yield traveller
+
+
+def world(memory_source: MakeSource, records: int = RECORDS, **options: Any) -> tuple[MemoryStore, Source]:
+    """``records`` images and objects, of which every hundredth object is gone."""
+    store, source = memory_source(**options)
+    names = [f"{number % 7}/{number:05}.jpg" for number in range(records)]
+    make_images(*names)
+    for number, name in enumerate(names):
+        if number % 30:
+            store.put(source.store.identity.prefix + name)
+    return store, source
+
+
+def pass_time(
+    source: Source,
+    clock: time_machine.Coordinates,
+    during: timedelta,
+    *,
+    every: timedelta = timedelta(hours=4),
+) -> list[Audit]:
+    """What the schedule does meanwhile."""
+    audits: list[Audit] = []
+    end = timezone.now() + during
+    while timezone.now() < end:
+        outcome = keep_fresh(source)
+        audits += outcome.audits
+        clock.shift(every)
+    return audits
+
+
+def findings() -> set[tuple[str, str, str]]:
+    return set(Finding.objects.open().values_list("object_pk", "key", "verdict"))
+
+
+def told(source: Source) -> dict[str, Any]:
+    document = freshness_of(source.store.identity.fingerprint)
+    assert document is not None
+    return document
+
+
+def test_keep_fresh__after_one_period_every_record_was_looked_at_by_slices(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source)
+
+    audits = pass_time(source, clock, WEEK)
+
+    assert set(verdicts().values()) == {"present", "missing"}
+    assert sum(verdict == "missing" for verdict in verdicts().values()) == len(range(0, RECORDS, 30))
+    document = told(source)
+    assert (document["share"], document["never_looked_at"], document["behind_s"]) == (1.0, 0, 0)
+    assert 4 <= len(audits) <= 9
+    assert {audit.full_scope for audit in audits} == {False}
+    assert all(audit.trust == Audit.Trust.TRUSTWORTHY for audit in audits)
+    assert max(audit.counts["records"] for audit in audits) <= 2 * keep.SLICE_RECORDS
+    # spread evenly, not in a burst
+    assert len({audit.started_at for audit in audits}) == len(audits)
+    assert max(later.started_at - one.started_at for one, later in pairwise(audits)) <= WEEK / 2
+
+
+def test_keep_fresh__finds_what_an_audit_of_everything_finds_at_about_its_price(
+    memory_source: MakeSource, clock: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "SLICE_RECORDS", 6_000)
+    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 1_500)
+    store, source = world(memory_source, 12_000)
+    before = store.requests
+    pass_time(source, clock, WEEK * SPREAD, every=timedelta(hours=8))
+    by_slices, cost = findings(), store.requests - before
+
+    Finding.objects.all().delete()
+    before = store.requests
+    audited(source)
+    whole = store.requests - before
+
+    assert by_slices == findings()
+    assert len(by_slices) == 400
+    prices = app_settings().prices
+    assert prices.of(cost) <= 1.5 * prices.of(whole), (cost, whole)
+
+
+def test_keep_fresh__what_is_deleted_meanwhile_is_found_within_the_time(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    gone = [f"{number % 7}/{number:05}.jpg" for number in range(1, RECORDS, 43)]
+    deleted_at = timezone.now()
+    for name in gone:
+        store.delete(name)
+
+    pass_time(source, clock, WEEK)
+
+    missing = Image.objects.filter(file__in=gone)
+    assert {image.verdict for image in missing} == {"missing"}
+    assert all(image.verdict_at - deleted_at <= WEEK for image in missing if image.verdict_at)
+    assert told(source)["share"] == 1.0
+
+
+def test_keep_fresh__slices_follow_the_records(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    freshness = Freshness.objects.get()
+    before = len(stored_slices(freshness))
+    many = [f"3/{number:05}-new.jpg" for number in range(500)]
+    make_images(*many)
+    for name in many:
+        store.put(name)
+    Image.objects.filter(file__startswith="6/").delete()
+    Image.objects.filter(file__startswith="5/").delete()
+
+    pass_time(source, clock, WEEK * 2)
+
+    slices = stored_slices(freshness)
+    assert covers_everything(slices)
+    assert len(slices) > before
+    assert max(one.records for one in slices) <= 2 * keep.SLICE_RECORDS
+    assert sum(one.records for one in slices) == Image.objects.count()
+    assert sum(one.present for one in slices) == Image.objects.filter(verdict="present").count()
+    assert not Image.objects.filter(verdict="unchecked").exists()
+
+
+def test_keep_fresh__several_fields_and_a_location_in_one_bucket(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source, 600, prefix="media")
+    Document.objects.bulk_create([Document(document=f"3/{number:05}.pdf") for number in range(300)])
+    for number in range(1, 300):
+        store.put(f"media/3/{number:05}.pdf")
+
+    audits = pass_time(source, clock, WEEK)
+
+    assert len(audits) > 3
+    assert told(source)["records"] == 900
+    by_slices = findings()
+    Finding.objects.all().delete()
+    audited(source)
+    assert by_slices == findings()
+    assert len(by_slices) == 21
+
+
+def test_keep_fresh__with_nothing_to_do_costs_one_query(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source, 300)
+    keep_fresh(source)
+    clock.shift(timedelta(minutes=5))
+    ContentType.objects.clear_cache()
+
+    with CaptureQueriesContext(connection) as queries:
+        outcome = keep_fresh(source)
+
+    assert outcome.audits == []
+    assert len(queries) == 1, [one["sql"] for one in queries]
+
+
+def test_keep_fresh__an_audit_of_everything_counts_for_all_slices(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source)
+    keep_fresh(source)
+    clock.shift(timedelta(days=3))
+    audited(source)
+    clock.shift(timedelta(hours=1))
+    late = keep_fresh(source)
+
+    assert told(source)["share"] == 1.0
+    assert len(late.audits) == 0, "nothing is due: it was all looked at an hour ago"
+    audits = pass_time(source, clock, WEEK)
+    assert told(source)["share"] == 1.0
+    assert 3 <= len(audits) <= 9, "spread again, not a burst"
+
+
+def test_keep_fresh__a_new_field_makes_everything_stale(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source, 600)
+    fewer = Source(store=source.store, targets=source.targets[:1], workers=2)
+    pass_time(fewer, clock, WEEK)
+    assert told(source)["share"] == 1.0
+
+    keep_fresh(source)
+
+    assert told(source)["share"] < 0.8
+
+
+def test_keep_fresh__failed_reads_and_new_images_go_first(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source)
+    pass_time(source, clock, timedelta(hours=4))
+    unseen = Image.objects.filter(verdict="unchecked").order_by("-file")
+    broken, later = unseen[0], unseen[1]
+    store.delete(broken.file.name)
+    fingerprint_of_source(broken, source)
+    uploaded = make_images("z/new.jpg", created_at=timezone.now())[0]
+    clock.shift(timedelta(minutes=5))
+
+    outcome = keep_fresh(source)
+
+    broken.refresh_from_db()
+    uploaded.refresh_from_db()
+    later.refresh_from_db()
+    assert outcome.audits[0].scope.keys() == {"ids"}
+    assert outcome.audits[0].counts["records"] == 2
+    assert (broken.verdict, uploaded.verdict, later.verdict) == ("missing", "missing", "unchecked")
+    assert not FailedRead.objects.exists()
+    clock.shift(timedelta(minutes=5))
+    assert keep_fresh(source).audits == []
+
+
+def fingerprint_of_source(image: Image, source: Source) -> None:
+    """A report as a view's, by hand: the memory store's key is the name."""
+    target = next(one for one in source.targets if one.label == "imagesync.Image.file")
+    FailedRead.objects.create(
+        content_type=target.content_type,
+        object_pk=str(image.pk),
+        field="file",
+        key=image.file.name,
+        first_at=timezone.now(),
+        last_at=timezone.now(),
+    )
+
+
+def test_keep_fresh__more_urgent_ones_than_fit_take_several_slices_and_are_not_repeated(
+    memory_source: MakeSource, clock: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urgent, "MOST_AT_ONCE", 20)
+    store, source = world(memory_source, 300)
+    keep_fresh(source)
+    clock.shift(timedelta(minutes=5))
+    for number in range(50):
+        make_images(
+            f"new/{number}.jpg", created_at=timezone.now() - timedelta(minutes=4) + timedelta(seconds=number)
+        )
+        store.put(f"new/{number}.jpg")
+
+    outcome = keep_fresh(source)
+
+    assert [audit.counts["records"] for audit in outcome.audits] == [20, 20, 10]
+    assert Image.objects.filter(file__startswith="new/", verdict="present").count() == 50
+
+
+def test_keep_fresh__records_that_never_were_looked_at_do_not_jump_the_queue(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source)
+
+    outcome = keep_fresh(source)
+
+    assert [audit.scope.get("ids") for audit in outcome.audits] == [None]
+
+
+def test_keep_fresh__a_report_that_cannot_be_looked_at_does_not_hold_the_others_up(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source, 600)
+    keep_fresh(source)
+    image = Image.objects.filter(verdict="unchecked").order_by("-file")[0]
+    store.fail("GetObject", 403, "AccessDenied", key=image.file.name)
+    store.fail("HeadObject", 403, "", key=image.file.name)
+    fingerprint_of_source(image, source)
+    clock.shift(timedelta(minutes=5))
+
+    audits = pass_time(source, clock, WEEK, every=timedelta(hours=1))
+
+    explicit = [audit for audit in audits if audit.scope.get("ids")]
+    assert 1 <= len(explicit) <= keep.TRIES + 1
+    assert told(source)["share"] == 1.0
+
+
+@pytest.mark.parametrize("operation", ["HeadBucket", "ListObjectsV2"])
+def test_keep_fresh__an_untrustworthy_look_does_not_count_and_is_not_repeated_at_once(
+    memory_source: MakeSource, clock: time_machine.Coordinates, operation: str
+) -> None:
+    store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    assert told(source)["share"] == 1.0
+    before = verdicts()
+    store.fail(operation, 500, "InternalError")
+
+    audits = pass_time(source, clock, WEEK + timedelta(hours=2), every=timedelta(hours=1))
+
+    assert {audit.trust for audit in audits} == {"untrustworthy"}
+    assert len(audits) <= 40, "a store that is down is left alone for a while"
+    document = told(source)
+    assert document["failures"] == len(audits)
+    assert document["behind_s"] > 0
+    assert document["share"] < 0.2
+    assert verdicts() == before
+
+    store.answer(operation, None, None)
+    pass_time(source, clock, timedelta(days=1))
+    assert told(source)["share"] == 1.0, "faster when behind"
+
+
+def test_keep_fresh__an_emptied_bucket_is_a_collapse_in_every_slice(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    for key in list(store._keys):
+        store.delete(key)
+
+    audits = pass_time(source, clock, WEEK)
+
+    assert {audit.trust for audit in audits} == {"degraded"}
+    assert {audit.reasons[0]["id"] for audit in audits} == {"collapse"}
+    assert not any(one.sound for one in stored_slices(Freshness.objects.get()))
+
+
+def test_keep_fresh__is_off_unless_asked_for(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+    with override_settings(IMAGESYNC={}):
+        with pytest.raises(ImproperlyConfigured, match="FRESHNESS"):
+            keep_fresh(source)
+        assert tasks.keep_fresh() == [{"skipped": 'IMAGESYNC["FRESHNESS"] is not set.'}]
+    assert not Freshness.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "within"),
+    [("7d", WEEK), ("12h", timedelta(hours=12)), (timedelta(days=2), timedelta(days=2)), (None, None)],
+)
+def test_setting__is_a_duration(value: object, within: timedelta | None) -> None:
+    with override_settings(IMAGESYNC={"FRESHNESS": value}):
+        assert app_settings().freshness == within
+
+
+@pytest.mark.parametrize("value", ["5m", "0d", "soon", 7, "-1d"])
+def test_setting__refuses_what_no_schedule_could_keep(value: object) -> None:
+    with (
+        override_settings(IMAGESYNC={"FRESHNESS": value}),
+        pytest.raises(ImproperlyConfigured, match="FRESHNESS"),
+    ):
+        app_settings()
