@@ -19,7 +19,7 @@ from imagesync.core.site_advice import (
     region_unset,
     signature_v2_configured,
 )
-from imagesync.doctor.site import certain_redelivery, cleaned_up_and_overwritten, configured_storages
+from imagesync.doctor.site import cleaned_up_and_overwritten, cluster_advice, configured_storages
 from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
 from imagesync.records import presorted
 from imagesync.records.stream import base_rows
@@ -52,9 +52,14 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def check_cluster(**kwargs: Any) -> list[CheckMessage]:
-    """imagesync.W001: ``Q_CLUSTER`` would deliver a running audit a second time."""
-    diagnosis = certain_redelivery()
-    return [] if diagnosis is None else [_warning("imagesync.W001", diagnosis)]
+    """imagesync.W001, W008, W009, W010: ``Q_CLUSTER`` would run an audit twice, or for ever."""
+    ids = {
+        "cluster_redelivers": "imagesync.W001",
+        "cluster_catch_up": "imagesync.W008",
+        "cluster_no_timeout": "imagesync.W009",
+        "cluster_retries_forever": "imagesync.W010",
+    }
+    return [_warning(ids[diagnosis.id], diagnosis) for diagnosis in cluster_advice()]
 
 
 @register(TAG)

@@ -7,10 +7,12 @@ stored with the task, so it holds figures and sentences, never a key or a secret
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import Any
 
 from imagesync import logs
 from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
+from imagesync.audit.slots import audited_since, read_slot
 from imagesync.conf import app_settings
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.freshness import Outcome, freshness_document
@@ -18,7 +20,7 @@ from imagesync.freshness import keep_fresh as keep_store_fresh
 from imagesync.models import Audit, Job, Purge
 from imagesync.notices import decide, deliver, send_due
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import anything_to_purge, latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports.events import watch_sentence
 from imagesync.retention import execute_prune, plan_prune
@@ -30,10 +32,14 @@ logger = logging.getLogger("imagesync.tasks")
 STARTED_BY = "schedule"
 
 
-def check_images(storage: str = "") -> list[dict[str, Any]]:
-    """Audit every store (or only ``storage``); an audit whose process died is taken over."""
+def check_images(storage: str = "", slot: str = "") -> list[dict[str, Any]]:
+    """Audit every store (or only ``storage``); an audit whose process died is taken over.
+
+    ``slot`` is when this was meant to run, by its schedule: what was audited since is not audited again.
+    """
+    since = read_slot(slot)
     with checked_in() as check_in:
-        answers = [_audit(source) for source in find_sources(alias=storage)]
+        answers = [_audit(source, since) for source in find_sources(alias=storage)]
         check_in.is_ok = all(answer.get("trust") != Audit.Trust.UNTRUSTWORTHY for answer in answers)
     return answers
 
@@ -103,8 +109,15 @@ def work_off(job: int) -> dict[str, Any]:
     return {"job": job, "kind": asked.kind, "state": asked.state}
 
 
-def _audit(source: Source) -> dict[str, Any]:
+def _audit(source: Source, since: datetime | None) -> dict[str, Any]:
     scope = Scope()
+    done = audited_since(source, since)
+    if done is not None:
+        return _skipped(
+            "audit_skipped",
+            source,
+            f"Audit {done.pk} has begun since {since:%Y-%m-%d %H:%M} and is finished.",
+        )
     try:
         interrupted = interrupted_audit(source, scope)
         if interrupted is not None:
@@ -113,7 +126,7 @@ def _audit(source: Source) -> dict[str, Any]:
             audit = open_audit(source, scope, started_by=STARTED_BY)
         carry_out(audit, source)
     except AlreadyRunning as running:
-        return _skipped("audit_skipped", source, running)
+        return _skipped("audit_skipped", source, str(running))
     return _audited(audit)
 
 
@@ -134,6 +147,8 @@ def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:
     if audit is None:
         return _refused(source, "no_audit", "There is no finished audit of this store.")
     limits = limits_from_settings(max_delete=max_delete, unattended=True)
+    if not anything_to_purge(source, audit, limits):
+        return _nothing_to_purge(source, audit)
     purge = make_plan(source, audit, limits=limits, planned_by=STARTED_BY)
     if purge.refused:
         return _refused(source, purge.refused["id"], purge.refused["fact"])
@@ -142,7 +157,7 @@ def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:
     except PurgeRefused as refusal:
         return _refused(source, refusal.id, refusal.fact)
     except AlreadyRunning as running:
-        return _skipped("purge_skipped", source, running)
+        return _skipped("purge_skipped", source, str(running))
 
 
 def _audited(audit: Audit) -> dict[str, Any]:
@@ -159,10 +174,15 @@ def _purged(purge: Purge) -> dict[str, Any]:
     return {"purge": purge.pk, "audit": purge.audit_id, "store": purge.fingerprint, "counts": purge.counts}
 
 
-def _skipped(event: str, source: Source, running: AlreadyRunning) -> dict[str, Any]:
+def _nothing_to_purge(source: Source, audit: Audit) -> dict[str, Any]:
+    counts = {"planned": 0, "deleted": 0, "cleared": 0, "kept": 0}
+    return {"audit": audit.pk, "store": source.store.identity.fingerprint, "counts": counts}
+
+
+def _skipped(event: str, source: Source, why: str) -> dict[str, Any]:
     fingerprint = source.store.identity.fingerprint
-    logs.of_store(event, fingerprint, f"nothing done: {running}")
-    return {"store": fingerprint, "skipped": str(running)}
+    logs.of_store(event, fingerprint, f"nothing done: {why}")
+    return {"store": fingerprint, "skipped": why}
 
 
 def _refused(source: Source, id: str, fact: str) -> dict[str, Any]:

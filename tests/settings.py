@@ -74,7 +74,7 @@ Q_CLUSTER = {
     "orm": "default",
     "workers": 1,
     "timeout": 50,
-    "retry": 60,
+    "retry": 200,
     "max_attempts": 1,
     "catch_up": False,
     "poll": 0.2,

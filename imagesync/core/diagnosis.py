@@ -100,6 +100,7 @@ DIAGNOSES: dict[str, str] = {
     "cleanup_installed": "django-cleanup deletes an object along with its record.",
     "deletion_receivers": "Signal receivers run when a record with a file is deleted.",
     "cluster_redelivers": "django-q2 hands out a task again while it still runs.",
+    "cluster_no_timeout": "django-q2 ends no task that hangs.",
     "cluster_retries_forever": "django-q2 repeats a failing task for ever.",
     "cluster_catch_up": "django-q2 makes up for every missed slot of a schedule.",
 }

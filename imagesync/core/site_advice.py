@@ -22,7 +22,7 @@ SIGNATURE_V2_REGIONS = frozenset(
 )
 """Where botocore signs URLs with Signature Version 2 unless told otherwise (botocore/data/endpoints.json)."""
 
-LARGEST_QUEUE_WAIT = "timeout * (queue_limit / workers + 2)"
+LARGEST_QUEUE_WAIT = "timeout * (queue_limit / workers + 1 + bulk)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +147,27 @@ def cluster_redelivers(cluster: Mapping[str, Any], workers: int) -> Diagnosis | 
             "while it is still running.",
             hint="A second delivery of an audit does nothing, but it holds a worker. Set timeout, and retry above it.",
         )
-    limit = cluster.get("queue_limit", workers**2)
-    longest = timeout * (limit / workers + 2)
+    limit, bulk = cluster.get("queue_limit") or workers**2, cluster.get("bulk") or 1
+    longest = timeout * (limit / workers + 1 + bulk)
     if retry > longest:
         return None
     return Diagnosis(
         id="cluster_redelivers",
-        fact=f"Q_CLUSTER has timeout {timeout}, retry {retry}, workers {workers} and queue_limit {limit}: a task may wait and "
-        f"run for {longest:.0f} s, and after {retry} s it is handed out again.",
-        hint=f"Set retry above {longest:.0f} ({LARGEST_QUEUE_WAIT}), or queue_limit to {workers} and retry above "
+        fact=f"Q_CLUSTER has timeout {timeout}, retry {retry}, workers {workers}, queue_limit {limit} and bulk {bulk}: a task may "
+        f"wait and run for {longest:.0f} s, and after {retry} s it is handed out again.",
+        hint=f"Set retry above {longest:.0f} ({LARGEST_QUEUE_WAIT}); or queue_limit to {workers}, bulk to 1 and retry above "
         f"{timeout * 3}.",
+    )
+
+
+def cluster_no_timeout(cluster: Mapping[str, Any]) -> Diagnosis | None:
+    """Where the broker hands out again, ``cluster_redelivers`` says it."""
+    if cluster.get("timeout") or _hands_out_again(cluster):
+        return None
+    return Diagnosis(
+        id="cluster_no_timeout",
+        fact="Q_CLUSTER has no timeout: a task that hangs holds its worker for ever.",
+        hint='Set "timeout" above the length of the longest audit, such as 3000. One that is cut off is resumed by the next run.',
     )
 
 

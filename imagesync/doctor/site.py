@@ -20,10 +20,10 @@ from imagesync.core.site_advice import (
     cleanup_installed,
     client_config_ignored,
     cluster_catch_up,
+    cluster_no_timeout,
     cluster_redelivers,
     cluster_retries_forever,
     deletion_receivers,
-    is_surely_run_twice,
     location_rewritten,
     region_unset,
     signature_v2_configured,
@@ -186,22 +186,18 @@ def _cluster_checks() -> list[Check]:
 
 
 def cluster_advice() -> list[Diagnosis]:
+    """What speaks against ``Q_CLUSTER``; nothing where django-q2 is not used."""
+    if not apps.is_installed("django_q"):
+        return []
     cluster = _cluster()
     workers = cluster.get("workers") or os.cpu_count() or 4
     found = (
         cluster_redelivers(cluster, workers),
+        cluster_no_timeout(cluster),
         cluster_retries_forever(cluster),
         cluster_catch_up(cluster),
     )
     return [diagnosis for diagnosis in found if diagnosis is not None]
-
-
-def certain_redelivery() -> Diagnosis | None:
-    """What a task's own length is enough for; None when only waiting in a full queue could do it."""
-    cluster = _cluster()
-    if not apps.is_installed("django_q") or not is_surely_run_twice(cluster):
-        return None
-    return cluster_redelivers(cluster, cluster.get("workers") or 1)
 
 
 def _cluster() -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ from imagesync.purge.objections import Case, not_proven_missing, open_cases
 from imagesync.purge.rows import NamedFile
 from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source, Target, record_label
-from imagesync.records.findings import findings_of, in_scope
+from imagesync.records.findings import findings_of, in_scope, of_fields
 from imagesync.records.stream import base_rows
 from imagesync.records.targets import content_type_of
 from imagesync.storage.preflight import preflight
@@ -55,6 +55,17 @@ def latest_audit(source: Source) -> Audit | None:
     """The newest finished audit of the whole of this store, whatever its trust."""
     fingerprint = source.store.identity.fingerprint
     return Audit.objects.filter(fingerprint=fingerprint, full_scope=True, state=Audit.State.FINISHED).first()
+
+
+def anything_to_purge(source: Source, audit: Audit, limits: Limits) -> bool:
+    """Whether a plan could name any record, by one query: nobody need ask the store when it cannot."""
+    deletable = [target for target in source.targets if target.policy != "report"]
+    missing = Finding.objects.open().filter(
+        of_fields(deletable), fingerprint=audit.fingerprint, verdict=Verdict.MISSING
+    )
+    if limits.ripen is not None and audit.finished_at is not None:
+        missing = missing.filter(opened_at__lte=audit.finished_at - limits.ripen)
+    return missing.exists()
 
 
 def is_fresh(audit: Audit | None, *, now: datetime | None = None) -> bool:

@@ -110,6 +110,7 @@ def test_doctor__a_location_that_is_rewritten_is_a_sentence() -> None:
 
 
 SAFE = {"orm": "default", "workers": 2, "queue_limit": 2, "timeout": 100, "retry": 400, "max_attempts": 2, "catch_up": False}  # fmt: skip
+ON_REDIS = {"redis": {"host": "127.0.0.1"}, "catch_up": False}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,11 @@ SAFE = {"orm": "default", "workers": 2, "queue_limit": 2, "timeout": 100, "retry
         ({**SAFE, "max_attempts": 0, "ack_failures": True}, set()),
         ({**SAFE, "catch_up": True}, {"cluster_catch_up"}),
         ({"orm": "default"}, {"cluster_redelivers", "cluster_retries_forever", "cluster_catch_up"}),
-        ({"redis": {}, "timeout": None, "catch_up": False}, set()),  # gives out what it then has forgotten
+        ({"redis": {}, "timeout": None, "catch_up": False}, {"cluster_no_timeout"}),
+        (
+            {"redis": {}, "timeout": 100, "retry": 60, "catch_up": False},
+            set(),
+        ),  # gives out what it then has forgotten
     ],
 )
 def test_doctor__a_cluster_that_runs_a_task_twice(cluster: dict[str, Any], diagnoses: set[str]) -> None:
@@ -250,14 +255,20 @@ def test_checks__django_cleanup_beside_overwriting(
     ("cluster", "ids"),
     [
         (SAFE, []),
-        ({**SAFE, "queue_limit": 20}, []),  # only a full queue could do it: the doctor says so
+        ({**SAFE, "queue_limit": 20}, ["imagesync.W001"]),
+        ({**SAFE, "bulk": 10}, ["imagesync.W001"]),
         ({**SAFE, "timeout": None}, ["imagesync.W001"]),
         ({**SAFE, "retry": 100}, ["imagesync.W001"]),
-        ({"redis": {"host": "127.0.0.1"}}, []),
-        ({}, []),
+        ({**SAFE, "catch_up": True}, ["imagesync.W008"]),
+        ({**SAFE, "max_attempts": 0}, ["imagesync.W010"]),
+        ({**ON_REDIS, "timeout": 100}, []),
+        (ON_REDIS, ["imagesync.W009"]),
+        ({}, ["imagesync.W009", "imagesync.W008"]),
     ],
 )
-def test_checks__a_cluster_that_surely_runs_a_task_twice(cluster: dict[str, Any], ids: list[str]) -> None:
+def test_checks__a_cluster_that_runs_a_task_twice_or_for_ever(
+    cluster: dict[str, Any], ids: list[str]
+) -> None:
     with override_settings(Q_CLUSTER=cluster):
         assert [one.id for one in run_checks(tags=["imagesync"])] == ids
 
