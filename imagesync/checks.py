@@ -95,6 +95,20 @@ def check_cleanup(**kwargs: Any) -> list[CheckMessage]:
     return [_warning("imagesync.W006", cleanup_installed(labels, overwrites=True))]
 
 
+@register(TAG)
+def check_notify(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.W011: people are to be told by mail, and there is nobody to send to."""
+    if conf.problems() or "email" not in conf.app_settings().notify.channels or settings.ADMINS:
+        return []
+    return [
+        Warning(
+            'IMAGESYNC["NOTIFY"] names the channel "email", and ADMINS is empty.',
+            hint="Set ADMINS; manage.py imagesync_notify --test shows whether a message arrives.",
+            id="imagesync.W011",
+        )
+    ]
+
+
 @register(TAG, Tags.database)
 def check_byte_order(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """imagesync.W007: the database cannot give a large field's names in byte order without sorting them.

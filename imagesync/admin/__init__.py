@@ -8,6 +8,7 @@ from imagesync.admin.audits import AuditAdmin
 from imagesync.admin.findings import FailedReadAdmin, FindingAdmin
 from imagesync.admin.images import ImageAdmin
 from imagesync.admin.mixin import ImageSyncAdminMixin
+from imagesync.admin.notices import NoticeAdmin
 from imagesync.admin.purges import PurgeAdmin, TombstoneAdmin
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FindingAdmin",
     "ImageAdmin",
     "ImageSyncAdminMixin",
+    "NoticeAdmin",
     "PurgeAdmin",
     "TombstoneAdmin",
 ]

@@ -12,12 +12,13 @@ import pytest
 from django.conf import settings as project_settings
 from django.core import mail
 from django.db import connection, transaction
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from imagesync import tasks
 from imagesync.audit import open_audit
+from imagesync.checks import check_notify
 from imagesync.conf import app_settings, problems
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Audit, Notice, ToldStore
@@ -592,3 +593,32 @@ def test_send_due__counts(half: Any) -> None:
 
         assert send_due() == 2
         assert send_due() == 0
+
+
+def test_check__mails_to_nobody_are_warned_of() -> None:
+    with notify("email"):
+        assert check_notify() == []
+        with override_settings(ADMINS=[]):
+            assert [one.id for one in check_notify()] == ["imagesync.W011"]
+
+
+def test_admin__lists_notices_with_their_text_and_changes_none(
+    memory_source: MakeSource, admin_client: Client
+) -> None:
+    _store, source = memory_source(bucket="test-bucket", alias="default")
+    make_images(HOSTILE, HOSTILE.replace("x.jpg", "y.jpg"))
+    audited(source)
+    with notify(f"{__name__}.broken_channel"):
+        [notice] = tell()
+
+    listed = admin_client.get("/admin/imagesync/notice/").content.decode()
+    shown = admin_client.get(f"/admin/imagesync/notice/{notice.pk}/change/").content.decode()
+
+    assert "Images in test-bucket: 2 more broken" in listed
+    assert "RuntimeError in test_notices.py" in listed
+    assert "&lt;!channel&gt;" in shown
+    assert "\x1b" not in shown
+    assert "hunter2" not in listed + shown
+    assert (
+        admin_client.post(f"/admin/imagesync/notice/{notice.pk}/delete/", {"post": "yes"}).status_code == 403
+    )
