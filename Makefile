@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
 
-.PHONY: help demo serve test check format docs fast coverage postgres live bench bench-full bench-admin lock clean
+.PHONY: help demo serve test check format docs screenshots fast coverage postgres live bench bench-full bench-admin lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -47,6 +47,9 @@ format: $(STAMP) ## let ruff put the code in order
 docs: $(STAMP) ## write the parts of docs/ that are made from the code
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.docs.generated
 
+screenshots: $(STAMP) ## take the pictures of the admin in docs/screenshots/ anew (needs Chromium)
+	@$(BIN)/python -m tests.browser.screenshots
+
 fast: $(STAMP) ## the tests that need no server, on SQLite
 	@$(BIN)/python -m pytest -q tests/core tests/storage tests/django
 
@@ -74,4 +77,4 @@ lock: ## compile requirements.txt from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --quiet --upgrade -o requirements.txt
 
 clean: ## remove what make made
-	rm -rf $(VENV) var .coverage* htmlcov .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) var .coverage* htmlcov .pytest_cache test-results .mypy_cache .ruff_cache

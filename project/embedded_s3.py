@@ -76,6 +76,7 @@ class EmbeddedS3:
         moto = DomainDispatcherApplication(create_backend_app)
         layer = _Layer(self, moto)
         self._server = make_server("127.0.0.1", self._port, layer, threaded=True, request_handler=Quiet)
+        self._port = self._server.server_port  # started again, it has the same address
         threading.Thread(target=self._server.serve_forever, daemon=True, name="embedded-s3").start()
         return self
 

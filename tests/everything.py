@@ -14,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.browser.chromium import CHROMIUM
 from tests.live.ceph import CEPH
 from tests.live.servers import may_install
 from tests.live.swift import SWIFT
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-PYTEST = [sys.executable, "-m", "pytest", "-q"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:playwright"]
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -32,6 +33,7 @@ class Lane:
 
 
 DEMO = Lane("demo", [sys.executable, "-m", "project.demo"])
+BROWSER = Lane("browser (Chromium)", [sys.executable, "-m", "pytest", "-q", "tests/browser"])
 FAULTS = Lane("faults (every answer, and the promise)", [*PYTEST, "tests/faults"])
 
 
@@ -122,6 +124,7 @@ def live_lanes() -> tuple[list[Lane], list[str]]:
     """Those whose server is there or could be installed; why each other one is left out."""
     lanes, left_out = [], []
     for packages, lane in (
+        (CHROMIUM, BROWSER),
         (CEPH, Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])),
         (CEPH, Lane("live (Ceph damage)", [sys.executable, "-m", "tests.live.damage"])),
         (

@@ -84,6 +84,13 @@ class Dashboard:
         return f"{self.closed:,}"
 
     @property
+    def doubts(self) -> list[dict[str, str]]:
+        """Why the newest audit could not be fully believed, when it has ended."""
+        if self.store is None or not self.store.complete:
+            return []
+        return [{name: printable(str(value)) for name, value in one.items()} for one in self.store.reasons]
+
+    @property
     def took(self) -> str:
         return took(self.latest) if self.latest else ""
 
@@ -99,6 +106,11 @@ class Dashboard:
         if not known:
             return _("None of the last audits could be believed.")
         (last, now), (first, then) = known[0], known[-1]
+        if last is first:
+            return _("%(now)s missing at %(last)s; no other of the last audits could be believed.") % {
+                "now": f"{now:,}",
+                "last": last,
+            }
         return _("%(then)s missing at %(first)s, %(now)s at %(last)s; at the most %(most)s.") % {
             "then": f"{then:,}",
             "first": first,

@@ -88,6 +88,23 @@ def test_dashboard__an_audit_that_is_not_believed_is_a_gap_and_no_news(
     assert "needs attention" in page
     assert "<td>not known</td>" in page
     assert re.search(r"<dt>Missing</dt><dd>3", page)
+    assert f"{Audit.objects.latest()}</a> is untrustworthy:" in page
+    assert "s3:ListBucket" in page
+    assert re.search(
+        r"3 missing at audit \d+ of test-bucket; no other of the last audits could be believed", page
+    )
+
+
+def test_dashboard__draws_nothing_from_what_could_not_be_believed(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    half.denied[half.access_key] = {"s3:ListBucket"}
+    run("check_s3_images")
+
+    page = page_of(admin_client, LIST)
+
+    assert "is untrustworthy:" in page
+    assert "Findings by field" not in page
 
 
 def test_dashboard__shows_how_far_a_running_audit_is(admin_client: Client) -> None:

@@ -476,3 +476,12 @@ def test_plans__take_the_index_that_is_there_for_them(
     assert index in first
     assert index in second
     assert re.search(r"Index Cond: .*ROW\(|Index Cond: .*id < ", second), second
+
+
+@pytest.mark.django_db
+def test_list__of_nothing_says_why(admin_client: Client) -> None:
+    assert "No image has been stored yet." in html(admin_client.get(LIST))
+
+    make_images("a.jpg")
+    assert "No image matches." in html(admin_client.get(f"{LIST}?q=b"))
+    assert "imagesync-empty" not in html(admin_client.get(LIST))

@@ -200,3 +200,15 @@ def test_how_it_decides__has_the_table_that_the_code_has() -> None:
 
     assert with_table(text) == text, "run: make docs"
     assert text.count("\n| ") > len(TABLE)
+
+
+def test_pictures__that_pages_show_are_there_and_no_other_is_kept() -> None:
+    folder = ROOT / "docs" / "screenshots"
+    shown = set()
+    for name in ("README.md", "docs/admin.md", "docs/screenshots/README.md"):
+        for address in re.findall(r'(?:src|srcset)="([^"]+\.png)"', page(name)):
+            assert ((ROOT / name).parent / address).is_file(), f"{name} shows {address}"
+            shown.add(Path(address).name)
+
+    assert {one.name for one in folder.glob("*.png")} == shown
+    assert sum(one.stat().st_size for one in folder.glob("*.png")) < 6_000_000

@@ -55,6 +55,13 @@ class DebianPackages:
             return False, f"{lacking}, and there is no apt-get to install it with"
         return False, f"{lacking}; as root: python -m {self.module} --install"
 
+    def path(self, program: str) -> str:
+        """Where one of its programs is. Raises ServerFailed when it is not there."""
+        found = shutil.which(program)
+        if found is None:
+            raise ServerFailed(self.available()[1])
+        return found
+
     def install(self) -> bool:
         """Install the packages; only root can. False when they cannot be had; ``available`` says why."""
         if self.available()[0]:
@@ -146,7 +153,7 @@ class Server:
             self.end(name, signal.SIGTERM)
         self.janitor.tidy()
 
-    def end(self, name: str, number: signal.Signals) -> None:
+    def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         daemon = self.daemons.pop(name, None)
         if daemon is None:
             return
@@ -157,24 +164,26 @@ class Server:
             daemon.kill()
             daemon.wait()
 
-    def daemon(self, name: str, *command: str) -> None:
+    def daemon(self, name: str, *command: str, environment: dict[str, str] | None = None) -> None:
         with (self.folder / "log" / f"{name}.out").open("wb") as output:
             self.daemons[name] = subprocess.Popen(
                 command,
                 cwd=self.folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us; we end them in order
             )
 
-    def tool(self, *command: str) -> str:
+    def tool(self, *command: str, environment: dict[str, str] | None = None) -> str:
         """Run a command to its end; what it printed."""
         what = " ".join(word for word in command if not word.startswith("--secret-key"))
         try:
             done = subprocess.run(
                 command,
                 cwd=self.folder,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -239,11 +248,9 @@ def free_ports(number: int) -> list[int]:
 
 def try_out(packages: DebianPackages, kind: type[Server], about: str) -> int:
     """``python -m tests.live.<server>``: install it, or start it once and tell how long that took."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("--install", action="store_true", help="install Debian's packages (root)")
-    if parser.parse_args().install:
-        print(f"{packages.name} is installed" if packages.install() else packages.available()[1])
-        return 0 if packages.available()[0] else 1
+    wanted = _parser(about).parse_args()
+    if wanted.install:
+        return _install(packages)
     ok, why = packages.available()
     if not ok:
         print(why)
@@ -253,3 +260,23 @@ def try_out(packages: DebianPackages, kind: type[Server], about: str) -> int:
         told = {"url": server.url, "ready_after_s": round(server.ready_after_s, 1), "memory_mb": memory}
         print(json.dumps(told))
     return 0
+
+
+def install_from_command_line(packages: DebianPackages, about: str) -> int:
+    """``python -m tests.<...> --install`` of what is no server; without ``--install`` whether it is there."""
+    if _parser(about).parse_args().install:
+        return _install(packages)
+    ok, why = packages.available()
+    print(f"{packages.name} is installed" if ok else why)
+    return 0 if ok else 1
+
+
+def _parser(about: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--install", action="store_true", help="install Debian's packages (root)")
+    return parser
+
+
+def _install(packages: DebianPackages) -> int:
+    print(f"{packages.name} is installed" if packages.install() else packages.available()[1])
+    return 0 if packages.available()[0] else 1
