@@ -9,8 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from imagesync.storage.connections import Answer, Connections, NotPlain
-
-_PORTS = {"http": 80, "https": 443}
+from imagesync.storage.pattern import PORTS
 
 
 class Answered(Protocol):
@@ -46,37 +45,31 @@ class _Sockets:
     def __init__(self, config: Any, verify: bool | str) -> None:
         self._config = config
         self._verify = verify
-        self._origins: dict[str, tuple[Connections, str]] = {}
-        """Connections, and the Host header, by scheme and host."""
+        self._origins: dict[str, Connections] = {}
         self._lock = Lock()
 
     def ask(self, request: Any) -> Answer:
         scheme, _colon, rest = request.url.partition("://")
         host, _slash, path = rest.partition("/")
         origin = f"{scheme}://{host}"
-        found = self._origins.get(origin)
-        if found is None:
+        connections = self._origins.get(origin)
+        if connections is None:
             with self._lock:
-                found = self._origins.setdefault(origin, self._connections(origin))
-        connections, name = found
-        return connections.ask(request.method, f"/{path}", [("Host", name), *request.headers.items()])
+                connections = self._origins.setdefault(origin, self._connections(origin))
+        return connections.ask(request.method, f"/{path}", request.headers.items())
 
-    def _connections(self, origin: str) -> tuple[Connections, str]:
+    def _connections(self, origin: str) -> Connections:
         parts = urlsplit(origin)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        if "@" in parts.netloc or not host.isascii():
+        if "@" in parts.netloc or not parts.netloc.isascii():
             raise NotPlain("a host of another kind")
-        config = self._config
-        connections = Connections(
-            host,
-            port,
+        return Connections(
+            parts.hostname or "",
+            parts.port or PORTS[parts.scheme],
             context=_context(self._verify) if parts.scheme == "https" else None,
-            connect_timeout=config.connect_timeout,
-            read_timeout=config.read_timeout,
-            most_kept=config.max_pool_connections,
+            connect_timeout=self._config.connect_timeout,
+            read_timeout=self._config.read_timeout,
+            most_kept=self._config.max_pool_connections,
         )
-        name = f"[{host}]" if ":" in host else host
-        return connections, name if port == _PORTS[parts.scheme] else f"{name}:{port}"
 
 
 def _context(verify: bool | str) -> ssl.SSLContext:

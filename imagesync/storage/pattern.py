@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
+PORTS = {"http": 80, "https": 443}
 _OF_ONE_REQUEST = (
+    "host",
     "authorization",
     "x-amz-date",
     "x-amz-security-token",
@@ -80,7 +82,13 @@ def pattern_of(
         url=f"{parts.scheme}://{parts.netloc}{place}",
         query=dict(parse_qsl(parts.query, keep_blank_values=True)),
         headers={
-            name: value for name, value in _texts(sent.headers).items() if name.lower() not in _OF_ONE_REQUEST
+            # else the signer finds it out of the URL, twice a request
+            "Host": _host(parts),
+            **{
+                name: text
+                for name, text in _texts(sent.headers).items()
+                if name.lower() not in _OF_ONE_REQUEST
+            },
         },
         auth=None if version is UNSIGNED else auth,
         region=region,
@@ -95,6 +103,13 @@ def _is_of_the_bucket(host: str, place: str, *, endpoint: str, bucket: str) -> b
     if host.startswith(f"{bucket}.") or bucket.startswith("arn:"):
         return place.rstrip("/") == root
     return place.rstrip("/") == f"{root}/{bucket}"
+
+
+def _host(parts: SplitResult) -> str:
+    """As http.client writes it, and the signer: without user and without the scheme's own port."""
+    host = parts.hostname or ""
+    name = f"[{host}]" if ":" in host else host
+    return name if parts.port in (None, PORTS.get(parts.scheme)) else f"{name}:{parts.port}"
 
 
 def _texts(headers: Any) -> dict[str, str]:
