@@ -1,9 +1,11 @@
 """`make bench` and `make bench-full`: imagesync and its peers on the same work, in one run.
 
     python -m benchmarks.harness small|full
+    python -m benchmarks.harness small|full --kept
 
-Every side's answer is held against what is gone; a run whose sides disagree ends with exit 1 and without tables. The
-figures go to var/bench-NAME.json, their tables and plot to benchmarks/README.md.
+Every side's answer is held against what is gone; a run whose sides disagree ends with exit 1 and without tables. Each
+figure goes to var/bench-NAME.json as soon as it is measured; at the end their tables and plot go to benchmarks/README.md.
+``--kept`` writes those of a run that was broken off.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks import report
@@ -27,7 +30,6 @@ from benchmarks.sides import (
     Disagreement,
     Figure,
     Measure,
-    as_document,
     asking,
     available,
     figure,
@@ -55,13 +57,46 @@ def sparse(objects: int, one_in: int) -> World:
 
 
 @dataclass
+class Kept:
+    """What a run found so far, in a file that outlives it."""
+
+    name: str
+    machine: str
+    figures: list[Figure] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    unfinished: str = "broken off"
+    """Why figures are lacking; empty when none is."""
+    disagreement: str = ""
+
+    @staticmethod
+    def path(name: str) -> Path:
+        return VAR / f"bench-{name}.json"
+
+    def add(self, one: Figure) -> None:
+        if not any(one is known for known in self.figures):
+            self.figures.append(one)
+        self.save()
+
+    def save(self) -> None:
+        path = self.path(self.name)
+        beside = path.with_suffix(".new")  # an interruption leaves one or the other
+        beside.write_text(json.dumps(asdict(self), indent=1))
+        beside.replace(path)
+
+    @classmethod
+    def load(cls, name: str) -> Kept:
+        found = json.loads(cls.path(name).read_text())
+        found["figures"] = [Figure(**one) for one in found["figures"]]
+        return cls(**found)
+
+
+@dataclass
 class Bench:
     place: Place
+    kept: Kept
     repetitions: int
     patience: float
     """A side whose repetitions have taken so many seconds together is not repeated any more."""
-    figures: list[Figure] = field(default_factory=list)
-    left_out: dict[str, str] = field(default_factory=dict)
 
     def lay(self, world: World) -> None:
         """A world in steady state: one audit has marked the records present. That first audit is a figure too."""
@@ -74,8 +109,8 @@ class Bench:
         """The same when there are so many records that SQL marks them; the audit that settles the rest is no figure."""
         say(f"\n{world.name}")
         self.place.lay(world, seen_in=self.place.fingerprint())
-        self.measure([(figure("first", OURS, world), ours(self.place))], repetitions=1)
-        self.figures.pop()
+        with self.place.serving() as server:
+            ours(self.place)(server)
         self.place.tidy()
 
     def measure(
@@ -90,18 +125,18 @@ class Bench:
                     measured = measure(server)
                     spent[number] += measured.took
                     one.add(measured)
+                    self.kept.add(one)
                     memory = one.peak_bytes / 1e6
                     say(
                         f"  {one.experiment:10} {one.side:10} {one.results[-1]:12,.2f} {one.unit}  {memory:6.0f} MB"
                     )
-        self.figures += [one for one, _measure in sides]
 
     def compare(self, world: World, sides: Sequence[str] = ALL, *, repetitions: int = 0) -> None:
         """Everybody, in turns."""
         found = [(figure("sides", OURS, world), ours(self.place))]
         for side in sides:
             if why := available(side):
-                self.left_out[TITLES[side]] = why
+                self.kept.left_out[TITLES[side]] = why
             else:
                 found.append((figure("sides", side, world), peer(self.place, side)))
         self.measure(found, repetitions=repetitions)
@@ -143,7 +178,8 @@ class Bench:
                 for how in hows
                 for who in (OURS, "boto3")
                 for number in threads
-            ]
+            ],
+            repetitions=2,
         )
 
     def purge(self, world: World) -> None:
@@ -153,8 +189,6 @@ class Bench:
             self.place.lay(world)
             self.place.tidy()
             self.measure([(purged, purging(self.place))], repetitions=1)
-            self.figures.pop()
-        self.figures.append(purged)
 
 
 def small(bench: Bench) -> None:
@@ -170,7 +204,7 @@ def small(bench: Bench) -> None:
     for shape in ("flat", "hashed", "skewed"):
         bench.lay_marked(world := dense(100_000, shape))
         bench.compare(world, COMPILED, repetitions=1)
-    bench.latencies(world, (20,))
+    bench.latencies(world, (20, 80))
 
 
 def full(bench: Bench) -> None:
@@ -207,28 +241,34 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure imagesync and its peers on the same work.")
     parser.add_argument("plan", choices=PLANS)
-    name = parser.parse_args(arguments).plan
+    parser.add_argument("--kept", action="store_true", help="measure nothing; write what was measured before")
+    options = parser.parse_args(arguments)
+    kept = Kept.load(options.plan) if options.kept else measured(options.plan)
+    if kept.disagreement:
+        say(kept.disagreement)
+        return 1
+    report.write(kept.name, kept.machine, kept.figures, {**kept.left_out, **_lacking(kept)})
+    return 0
+
+
+def measured(name: str) -> Kept:
     # ended from outside, it drops its database and stops its server all the same
     signal.signal(signal.SIGTERM, _interrupt)
     measures, repetitions, patience = PLANS[name]
     with place() as here:
-        bench = Bench(here, repetitions, patience)
-        machine = report.machine(here.database_url)
+        kept = Kept(name, report.machine(here.database_url))
         try:
-            measures(bench)
+            measures(Bench(here, kept, repetitions, patience))
+            kept.unfinished = ""
         except (Disagreement, subprocess.SubprocessError) as error:
-            say(told_error(error))
-            return 1
-        finally:  # hours of figures are kept, whatever ended them
-            _keep(name, machine, bench)
-    report.write(name, machine, bench.figures, bench.left_out)
-    return 0
+            kept.disagreement = told_error(error)
+        finally:
+            kept.save()
+    return kept
 
 
-def _keep(name: str, machine: str, bench: Bench) -> None:
-    document: dict[str, Any] = {"name": name, "machine": machine, "left_out": bench.left_out}
-    document["figures"] = as_document(bench.figures)
-    (VAR / f"bench-{name}.json").write_text(json.dumps(document, indent=1))
+def _lacking(kept: Kept) -> dict[str, str]:
+    return {"what is not in the tables": f"the run was {kept.unfinished}"} if kept.unfinished else {}
 
 
 def _interrupt(*_signal: Any) -> None:

@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
 COMMANDS = {"small": "bench", "full": "bench-full", "admin": "bench-admin"}
 LARGE = 1_000_000
-RATIOS = {"head-1": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
+RATIOS = {"head-1": 500.0, "head-32": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
 """How many times as long a peer takes, at least."""
 
 
@@ -29,9 +29,17 @@ RATIOS = {"head-1": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
 class Target:
     what: str
     where: str
-    found: str
+    measured: str
     target: str
     met: bool
+    is_of_its_size: bool = True
+    """Whether the work is as large as the target is for: of less, starting is the larger part."""
+
+    @property
+    def told(self) -> str:
+        if self.met:
+            return "yes"
+        return "**no**" if self.is_of_its_size else "it is for a million records"
 
 
 def targets(figures: Sequence[Figure]) -> list[Target]:
@@ -42,13 +50,18 @@ def targets(figures: Sequence[Figure]) -> list[Target]:
 def _ratios(figures: Sequence[Figure]) -> Iterator[Target]:
     for work in _works(figures, "sides"):
         own = _of(work, OURS)
-        for side, least in RATIOS.items():
-            for one in work:
-                if one.side == side:
-                    ratio = one.best / own.best
-                    yield Target(TITLES[side], one.work, f"{ratio:,.1f}x", f"≥ {least:g}x", ratio >= least)
-        ratio = own.best / _of(work, FLOOR).best
-        yield Target("imagesync against the floor", own.work, f"{ratio:.2f}x", "≤ 2x", ratio <= 2)
+        is_large = own.records >= LARGE
+        for one in work:
+            if one.side in RATIOS:
+                ratio, least = one.best / own.best, RATIOS[one.side]
+                yield Target(
+                    TITLES[one.side], one.work, f"{ratio:,.1f}x", f"≥ {least:g}x", ratio >= least, is_large
+                )
+            elif one.side == FLOOR:
+                ratio = own.best / one.best
+                yield Target(
+                    "imagesync against the floor", one.work, f"{ratio:.2f}x", "≤ 2x", ratio <= 2, is_large
+                )
 
 
 def _memory(figures: Sequence[Figure]) -> Iterator[Target]:
@@ -71,13 +84,22 @@ def _latency(figures: Sequence[Figure]) -> Iterator[Target]:
     for (records, workers), one in own.items():
         if workers == 16:
             ratio = own[records, 1].best / one.best
-            yield Target("80 ms: 16 workers against 1", one.work, f"{ratio:.1f}x", "≥ 12x", ratio >= 12)
+            yield Target(
+                "80 ms: 16 workers against 1",
+                one.work,
+                f"{ratio:.1f}x",
+                "≥ 12x",
+                ratio >= 12,
+                one.records >= LARGE,
+            )
 
 
 def _costs(figures: Sequence[Figure]) -> Iterator[Target]:
     prices = Prices()
     for work in _works(figures, "strategy"):
         cost = {one.side: prices.of(one.requests) for one in work}
+        if len(cost) < 3:  # a run that was broken off
+            continue
         ratio = cost["auto"] / min(cost["list"], cost["head"])
         yield Target(
             "request cost, auto against the better of list and head",
@@ -93,11 +115,13 @@ def _rates(figures: Sequence[Figure]) -> Iterator[Target]:
         if one.experiment == "purge":
             rate = one.best
             yield Target("records purged", one.work, f"{rate:,.0f}/s", "≥ 3,000/s", rate >= 3000)
-    rates = {(one.side, one.workers): one for one in figures if one.experiment == "asking"}
-    if rates:
-        own, theirs = rates[f"{OURS}, get", 8], max(rates["boto3, get", 1].best, rates["boto3, get", 8].best)
-        ratio = own.best / theirs
-        yield Target("ranged GETs a second, against boto3", own.work, f"{ratio:.1f}x", "≥ 4x", ratio >= 4)
+    asked = [one for one in figures if one.experiment == "asking"]
+    for how, what in (("get", "ranged GETs"), ("head", "HEADs")):
+        own = [one for one in asked if one.side == f"{OURS}, {how}"]
+        theirs = [one for one in asked if one.side == f"boto3, {how}"]
+        if own and theirs:
+            ratio = max(one.best for one in own) / max(one.best for one in theirs)
+            yield Target(f"{what} a second, against boto3", own[0].work, f"{ratio:.1f}x", "≥ 4x", ratio >= 4)
 
 
 # --- tables -----------------------------------------------------------------------------------------------
@@ -105,11 +129,8 @@ def _rates(figures: Sequence[Figure]) -> Iterator[Target]:
 
 def text(name: str, machine: str, figures: Sequence[Figure], left_out: dict[str, str]) -> str:
     parts = [machine, *(f"Left out: {side}: {why}." for side, why in left_out.items())]
-    met = [
-        (one.what, one.where, one.found, one.target, "yes" if one.met else "**no**")
-        for one in targets(figures)
-    ]
-    parts += _section("Targets", "what | work | found | target | met", met)
+    met = [(one.what, one.where, one.target, one.measured, one.told) for one in targets(figures)]
+    parts += _section("Targets", "what | work | target | measured | met", met)
     parts.append(f"![Seconds by number of records]({name}.svg)")
     parts += _section(
         "Everybody on the same work",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -199,10 +199,6 @@ def _told(module: str, arguments: Sequence[str], place: Place) -> tuple[dict[str
 def _measured(value: float, found: Run, before: Any, server: Server, startup: float = 0.0) -> Measured:
     requests = dict(server.requests() - before)
     return Measured(value, found.peak_bytes, requests, found.seconds, startup)
-
-
-def as_document(figures: Sequence[Figure]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in figures]
 
 
 def told_error(error: Exception) -> str:

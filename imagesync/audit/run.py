@@ -19,7 +19,8 @@ from imagesync.audit.identity import change_of_store, places_elsewhere
 from imagesync.audit.judge import Judge
 from imagesync.audit.pages import StorePages, sorted_pages
 from imagesync.audit.requests import Requests
-from imagesync.audit.scan import Batch, Pages, RangeScan, walk
+from imagesync.audit.scan import Batch, Pages, RangeScan
+from imagesync.audit.walk import walk
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.progress import Progress

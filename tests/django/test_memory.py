@@ -12,7 +12,8 @@ from typing import Any
 from imagesync.audit.judge import Judge
 from imagesync.audit.pages import StorePages
 from imagesync.audit.requests import Requests
-from imagesync.audit.scan import RangeScan, walk
+from imagesync.audit.scan import RangeScan
+from imagesync.audit.walk import walk
 from imagesync.core.reservoir import Reservoir
 from imagesync.core.strategy import Chooser
 from imagesync.core.verdicts import Evidence

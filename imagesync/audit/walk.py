@@ -1,0 +1,57 @@
+"""Many scans, driven by one thread while their requests are under way together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from imagesync.audit.requests import Answer
+from imagesync.audit.scan import Batch, RangeScan
+
+HEARTBEAT_SECONDS = 5.0
+
+_Running = tuple[RangeScan, Iterator[Answer[Any] | Batch]]
+
+
+def walk(
+    scans: Iterator[RangeScan], *, side_by_side: int, heartbeat: Callable[[], None]
+) -> Iterator[tuple[RangeScan, Batch]]:
+    """Drive scans, up to ``side_by_side`` at a time, from this one thread.
+
+    Another one is begun when there is nothing to do for those under way but to wait, so a store that answers fast has few
+    of them, each with its pages and rows in memory. ``heartbeat`` is called every few seconds while nothing is answered.
+    Raises what a scan raises.
+    """
+    under_way = 0
+    # of this walk alone: what a walk that was broken off still waits for must not be taken for one of ours
+    answered: SimpleQueue[_Running] = SimpleQueue()
+    while True:
+        running = _next(answered, seconds=0)
+        if running is None and under_way < side_by_side and (scan := next(scans, None)) is not None:
+            running = scan, scan.steps()
+            under_way += 1
+        if running is None:
+            if not under_way:
+                return
+            running = _next(answered, seconds=HEARTBEAT_SECONDS)
+        if running is None:
+            heartbeat()
+            continue
+        scan, steps = running
+        for step in steps:
+            if isinstance(step, Batch):
+                yield scan, step
+            elif not step.is_here:
+                step.when_here(partial(answered.put, running))
+                break
+        else:
+            under_way -= 1
+
+
+def _next(answered: SimpleQueue[_Running], *, seconds: float) -> _Running | None:
+    try:
+        return answered.get(block=seconds > 0, timeout=seconds)
+    except Empty:
+        return None
