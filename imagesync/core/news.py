@@ -42,7 +42,7 @@ class Standing:
     audit: int = 0
     """The newest one that ended; 0 when none did."""
     broken: Mapping[str, int] | None = None
-    """Verdict -> records, as the newest audit that could be believed left them; None when none could."""
+    """Verdict -> records, as the newest audit left them; None when it could not be believed, or was counted before."""
     troubles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Kind -> why: ids of reasons, or nothing."""
 
@@ -56,12 +56,15 @@ class Told:
     """Kind -> every reason told since it was well last."""
     better_since: Mapping[str, int] = field(default_factory=dict)
     """Kind -> the audit at which it was seen to be over, while that may still be a flap."""
+    audit: int = 0
+    """The newest audit that this rests on; what it found need not be counted again."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "broken": dict(self.broken),
             "troubles": {kind: sorted(why) for kind, why in sorted(self.troubles.items())},
             "better_since": dict(self.better_since),
+            "audit": self.audit,
         }
 
     @classmethod
@@ -70,6 +73,7 @@ class Told:
             broken=document.get("broken", {}),
             troubles={kind: frozenset(why) for kind, why in document.get("troubles", {}).items()},
             better_since=document.get("better_since", {}),
+            audit=document.get("audit", 0),
         )
 
 
@@ -105,7 +109,7 @@ def news_of(told: Told, now: Standing, *, threshold: int) -> tuple[list[News], T
         for kind in TROUBLES
         if (why := _trouble_news(kind, told, now, found, waiting)) is not None
     }
-    return found, Told(broken=broken, troubles=troubles, better_since=waiting)
+    return found, Told(broken=broken, troubles=troubles, better_since=waiting, audit=now.audit)
 
 
 def _broken_news(

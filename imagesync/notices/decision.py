@@ -31,7 +31,9 @@ def decide(*, now: datetime | None = None) -> list[Notice]:
 
 def _decide(store: AuditedStore, told: ToldStore, notify: NotifySettings, now: datetime) -> list[Notice]:
     before = Told.from_dict(told.state)
-    standing = store.standing(now, overdue_after=notify.overdue_after)
+    # a store that is kept fresh by slices has one of them looked at within that time, at the latest
+    overdue_after = max(notify.overdue_after, app_settings().freshness or notify.overdue_after)
+    standing = store.standing(now, overdue_after=overdue_after, counted=before.audit)
     news, after = news_of(before, standing, threshold=notify.threshold)
     if after == before:
         return []

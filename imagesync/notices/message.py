@@ -12,8 +12,10 @@ from typing import Any
 from django.urls import NoReverseMatch, reverse
 
 from imagesync.core.causes import likely_causes
+from imagesync.core.folders import worst_prefixes
 from imagesync.core.news import Kind, News
-from imagesync.models import Audit
+from imagesync.core.verdicts import Verdict
+from imagesync.models import Audit, Finding
 from imagesync.notices.standing import AuditedStore
 from imagesync.reports import printable
 from imagesync.reports.notices import notice_subject, notice_text
@@ -21,6 +23,7 @@ from imagesync.reports.notices import notice_subject, notice_text
 SCHEMA = "imagesync.notice/1"
 STORE = ("alias", "bucket", "region", "prefix")
 PREFIXES = 5
+SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def notice_document(
     store: AuditedStore, news: Sequence[News], *, at: datetime, base_url: str
 ) -> dict[str, Any]:
     about = store.newest if any(one.kind is Kind.FAILED for one in news) else store.ended or store.newest
-    figures = about.figures if about.trust != Audit.Trust.UNTRUSTWORTHY else {}
+    figures = about.figures or _places_of(about)
     rises = [one for one in news if one.kind is Kind.BREAKAGE]
     causes = [*about.reasons, *_causes(rises[0], figures)] if rises else []
     return {
@@ -113,6 +116,13 @@ def _places(figures: dict[str, Any]) -> list[dict[str, Any]]:
         {"prefix": printable(folder or "/"), "percent": round(100 * number / sampled)}
         for folder, number in worst
     ]
+
+
+def _places_of(audit: Audit) -> dict[str, Any]:
+    """Of an audit that kept no figures, a slice for example: where what it found first lies."""
+    found = Finding.objects.open().filter(opened_by=audit, verdict=Verdict.MISSING.value)
+    keys = list(found.order_by("pk").values_list("key", flat=True)[:SAMPLE])
+    return {"folders": worst_prefixes(keys, begin=len(audit.prefix)), "sampled": len(keys)} if keys else {}
 
 
 def _link(audit: Audit, base_url: str) -> str:

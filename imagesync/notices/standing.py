@@ -1,4 +1,4 @@
-"""How each store is now, as its audits of everything tell. One query."""
+"""How each store is now, as its audits of everything tell, and those that keep it fresh. One query."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
+from imagesync.conf import app_settings
 from imagesync.core.news import BROKEN, Kind, Standing
-from imagesync.models import Audit
+from imagesync.models import Audit, Finding
 
 BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
 FAILED_AFTER = timedelta(minutes=90)
@@ -31,10 +32,16 @@ class AuditedStore:
     def is_believed(self) -> bool:
         return self.ended is not None and self.ended.trust in BELIEVED
 
-    def standing(self, now: datetime, *, overdue_after: timedelta) -> Standing:
+    def standing(self, now: datetime, *, overdue_after: timedelta, counted: int) -> Standing:
+        """``counted`` is the audit whose findings were counted already: that takes a while where there are many."""
+        broken = None
+        if self.ended is not None and self.is_believed:
+            broken = _broken_by_figures(self.ended)
+            if broken is None and self.ended.pk != counted:
+                broken = _broken_by_count(self.ended)
         return Standing(
             audit=self.ended.pk if self.ended else 0,
-            broken=_broken(self.ended) if self.ended is not None and self.is_believed else None,
+            broken=broken,
             troubles=self._troubles(now, overdue_after),
         )
 
@@ -54,8 +61,11 @@ class AuditedStore:
 
 
 def audited_stores(aliases: Iterable[str]) -> list[AuditedStore]:
-    """One for each storage of these that was ever audited whole; a store that its storage names no more is history."""
-    whole = Audit.objects.filter(full_scope=True, alias__in=list(aliases))
+    """One for each storage of these that was ever audited; a store that its storage names no more is history."""
+    looks_at_all = Q(full_scope=True)
+    if app_settings().freshness is not None:
+        looks_at_all |= Q(scope__has_any_keys=["first_key", "end_key"])
+    whole = Audit.objects.filter(looks_at_all, alias__in=list(aliases))
     newest: QuerySet[Any, Any] = (
         whole.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
     )
@@ -70,11 +80,18 @@ def audited_stores(aliases: Iterable[str]) -> list[AuditedStore]:
     return list({store.newest.alias: store for store in in_order}.values())
 
 
-def _broken(audit: Audit) -> dict[str, int] | None:
-    """Counted from what is known of every record: a look that failed makes nothing whole again."""
-    if "fields" not in audit.figures:  # an audit of an earlier version kept none
+def _broken_by_figures(audit: Audit) -> dict[str, int] | None:
+    """As an audit of everything counted them when it ended."""
+    if "fields" not in audit.figures:
         return None
     totals: Counter[str] = Counter()
     for verdicts in audit.figures["fields"].values():
         totals.update({one.value: verdicts.get(one.value, 0) for one in BROKEN})
     return {verdict: number for verdict, number in totals.items() if number}
+
+
+def _broken_by_count(audit: Audit) -> dict[str, int]:
+    """What is known of every record by now: a look that failed makes nothing whole again."""
+    standing = Finding.objects.open().filter(fingerprint=audit.fingerprint, verdict__in=BROKEN)
+    numbers = standing.order_by().values_list("verdict").annotate(number=Count("pk"))
+    return dict(numbers)

@@ -71,10 +71,11 @@ def no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imagesync.notices.outbox.has_queue", lambda: False)
 
 
-def notify(*channels: str, **options: Any) -> Any:
+def notify(*channels: str, FRESHNESS: str | None = None, **options: Any) -> Any:  # noqa: N803
     """Settings that tell."""
+    more = {} if FRESHNESS is None else {"FRESHNESS": FRESHNESS}
     return override_settings(
-        IMAGESYNC={**project_settings.IMAGESYNC, "NOTIFY": {"CHANNELS": channels, **options}},
+        IMAGESYNC={**project_settings.IMAGESYNC, "NOTIFY": {"CHANNELS": channels, **options}, **more},
         ADMINS=[("Operator", "operator@example.com")],
     )
 
@@ -255,6 +256,37 @@ def test_a_store_that_its_storage_names_no_more__is_history(half: Any, memory_so
         tell(now=timezone.now() + timedelta(days=9))
 
     assert [(one.document["store"]["bucket"], kinds()) for one in heard] == [("new-bucket", ["overdue"])]
+
+
+def test_freshness__slices_are_told_of_and_nothing_is_counted_twice(
+    half: Any, django_assert_num_queries: Any
+) -> None:
+    _store, source = half
+    left, right = Scope(end_key="img/y.jpg"), Scope(first_key="img/y.jpg")
+    with notify(OWN, FRESHNESS="7d"):
+        audited(source, left)
+        tell()
+        audited(source, right)
+        tell()
+        with django_assert_num_queries(3):
+            tasks.watch_over()
+        audited(source, left)
+        tell()
+        tell(now=timezone.now() + timedelta(days=6))
+        assert kinds() == ["breakage", "breakage"]
+        tell(now=timezone.now() + timedelta(days=8))
+
+    assert [one.document["news"][0]["now"] for one in heard[:2]] == [{"missing": 1}, {"missing": 3}]
+    assert heard[1].document["worst_prefixes"] == [{"prefix": "img/", "percent": 100}]
+    assert kinds()[2:] == ["overdue"]
+
+
+def test_without_freshness__an_audit_of_a_stretch_is_one_of_a_part(half: Any) -> None:
+    _store, source = half
+    audited(source, Scope(first_key="img/"))
+
+    with notify(OWN):
+        assert tell() == []
 
 
 def test_nothing_to_do__costs_three_queries(half: Any, django_assert_num_queries: Any) -> None:
