@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -49,13 +50,14 @@ class RealQueue:
 
 
 class MemoryQueue:
-    """Hands each message out until it is deleted."""
+    """Hands each message out until it is deleted: once, and again whenever somebody waits for messages."""
 
     name = "memory"
 
     def __init__(self, *bodies: str, redrive: bool = False) -> None:
         self.waiting: dict[str, QueueMessage] = {}
         self.redrive = redrive
+        self.hidden: set[str] = set()
         self.send(*bodies)
 
     def send(self, *bodies: str) -> None:
@@ -67,9 +69,11 @@ class MemoryQueue:
         return self.redrive
 
     def receive(self, *, wait_s: int) -> list[QueueMessage]:
-        from dataclasses import replace
-
-        handed = [replace(one, times=one.times + 1) for one in list(self.waiting.values())[:MOST]]
+        if wait_s:
+            self.hidden.clear()
+        visible = [one for one in self.waiting.values() if one.id not in self.hidden]
+        handed = [replace(one, times=one.times + 1) for one in visible[:MOST]]
+        self.hidden.update(one.id for one in handed)
         self.waiting.update({one.id: one for one in handed})
         return handed
 

@@ -106,7 +106,7 @@ def _write(source: Source, looks: Looks, started_by: str) -> Written:
     audit = _audit_of(source, looks, started_by)
     book = Book(audit, source)
     now = timezone.now()
-    with transaction.atomic():
+    with transaction.atomic(durable=True):  # whoever deletes the event next relies on the commit
         judgements = _still_named(looks.judgements)
         news = book.news_among(judgements)
         if news:

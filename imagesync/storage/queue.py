@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -109,20 +110,22 @@ class SqsQueue:
                 MaxNumberOfMessages=MOST,
                 WaitTimeSeconds=wait_s,
                 VisibilityTimeout=int(self._settings.visibility_timeout.total_seconds()),
-                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+                AttributeNames=["ApproximateReceiveCount"],  # its newer name is unknown to older clients
             ),
         )
         return [_message(one) for one in answer.get("Messages", ())]
 
     def delete(self, messages: Sequence[QueueMessage]) -> int:
-        if not messages:
-            return 0
-        entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(messages)]
-        answer = self._ask(
-            "DeleteMessage",
-            lambda: self._client.delete_message_batch(QueueUrl=self._url, Entries=entries),
-        )
-        return len(answer.get("Successful", ()))
+        deleted = 0
+        for start in range(0, len(messages), MOST):
+            some = messages[start : start + MOST]
+            entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(some)]
+            answer = self._ask(
+                "DeleteMessage",
+                partial(self._client.delete_message_batch, QueueUrl=self._url, Entries=entries),
+            )
+            deleted += len(answer.get("Successful", ()))
+        return deleted
 
     @property
     def _url(self) -> str:

@@ -16,11 +16,13 @@ from imagesync.audit.looks import write_down
 from imagesync.core.events import ObjectEvent, parse_message
 from imagesync.core.verdicts import Reason
 from imagesync.records import Record
-from imagesync.storage.queue import EventQueue, QueueMessage
+from imagesync.storage.queue import MOST, EventQueue, QueueMessage
 from imagesync.watching.set_aside import keep
 from imagesync.watching.store import WatchedStore
 
 SCHEMA = "imagesync.events/1"
+MOST_AT_ONCE = 100
+"""Messages of a batch, received ten at a time: what a batch costs besides its looks is shared by them."""
 MOST_TRIES = 5
 """Deliveries of a message whose look fails for a passing reason; then what the look brought is written down."""
 _PASSING = frozenset(
@@ -80,7 +82,7 @@ class Watch:
         self._queue_sets_aside: bool | None = None
 
     def receive(self, *, wait_s: int) -> list[QueueMessage]:
-        """Up to ten messages. Raises CannotLook when the queue cannot be asked.
+        """What waits, up to ``MOST_AT_ONCE`` messages. Raises CannotLook when the queue cannot be asked.
 
         A store that was not fit is asked first whether it is again: messages that are handed out again and again
         would end among the queue's dead letters.
@@ -89,7 +91,11 @@ class Watch:
             store.must_be_fit_again()
         if self._queue_sets_aside is None:
             self._queue_sets_aside = self._queue.sets_aside()
-        return self._queue.receive(wait_s=wait_s)
+        messages = received = self._queue.receive(wait_s=wait_s)
+        while len(received) == MOST and len(messages) < MOST_AT_ONCE:
+            received = self._queue.receive(wait_s=0)
+            messages = [*messages, *received]
+        return messages
 
     def work_off(self, messages: Sequence[QueueMessage]) -> BatchReport:
         """Look where the messages point, write it down, delete them. Those that are not done stay in the queue.

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule
 
-from imagesync import signals
+from imagesync import signals, tasks
 from imagesync.audit import audit_document, finding_rows, looks
 from imagesync.core.events import Unreadable
 from imagesync.core.verdicts import Evidence
@@ -21,9 +23,10 @@ from imagesync.storage.memory import MemoryStore
 from imagesync.watching import BatchReport, Watch
 from imagesync.watching.set_aside import MOST_KEPT
 from imagesync.watching.store import WatchedStore
+from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import audited, make_images, verdicts
-from tests.queues import MemoryQueue, bridged, by_topic, event
+from tests.django.helpers import audited, make_images, run, verdicts
+from tests.queues import MemoryQueue, RealQueue, bridged, by_topic, event
 from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +48,7 @@ def world(memory_source: MakeSource) -> World:
 
 
 def work_off(watch: Watch) -> BatchReport:
-    return watch.work_off(watch.receive(wait_s=0))
+    return watch.work_off(watch.receive(wait_s=1))
 
 
 def open_findings() -> list[tuple[str, str]]:
@@ -203,6 +206,17 @@ def test_other_stores_and_unnamed_keys__are_counted_and_cost_one_query_per_field
     assert (report.events, report.unnamed, report.elsewhere, report.passed_over) == (3, 2, 1, 1)
     assert len(queries) == len(source.targets)
     assert not queue.waiting
+
+
+def test_many_messages__are_one_batch_of_a_hundred_at_most(world: World) -> None:
+    _store, source, queue, watch = world
+    queue.send(*[event(f"x{number}.jpg") for number in range(105)])
+
+    with CaptureQueriesContext(connection) as queries:
+        report = work_off(watch)
+
+    assert (report.messages, report.unnamed, len(queries)) == (100, 100, len(source.targets))
+    assert len(queue.waiting) == 5
 
 
 def test_nothing_in_the_queue__asks_neither_the_database_nor_the_store(world: World) -> None:
@@ -436,3 +450,42 @@ def test_subscription__is_kept_without_its_token(world: World) -> None:
     work_off(watch)
 
     assert SetAsideMessage.objects.get().text == '{"Type": "SubscriptionConfirmation", "TopicArn": "t"}'
+
+
+# --- as a task -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_task__works_off_what_waits_and_tells_figures_alone(s3: EmbeddedS3, settings: Any) -> None:
+    make_images("a.jpg")
+    s3.put(BUCKET, "a.jpg")
+    queue = RealQueue(s3)
+    settings.IMAGESYNC = {"EVENTS": {"QUEUE_URL": queue.url}}
+    s3.delete(BUCKET, "a.jpg")
+
+    figures = tasks.watch_events()
+
+    assert (figures["messages"], figures["changes"], queue.messages()) == (1, 1, 0)
+    assert verdicts() == {"a.jpg": "missing"}
+    assert all(isinstance(value, int) for value in figures.values())
+
+
+def test_schedule__watches_beside_the_others() -> None:
+    run("imagesync_schedule", "--check", "daily")
+
+    for _time in range(2):
+        code, out, _err = run("imagesync_schedule", "--watch", "* * * * *")
+        assert code == 0
+
+    assert Schedule.objects.get(name="imagesync.watch_events").func == "imagesync.tasks.watch_events"
+    assert "imagesync.check_images" in out
+    assert run("imagesync_schedule", "--remove")[1] == "Nothing is scheduled.\n"
+
+
+def test_setting__that_cannot_be_meant_is_a_system_check(settings: Any) -> None:
+    settings.IMAGESYNC = {"EVENTS": {"QUEUE_URL": "images"}}
+
+    (error,) = run_checks(tags=["imagesync"])
+
+    assert error.id == "imagesync.E001"
+    assert "QUEUE_URL" in error.msg

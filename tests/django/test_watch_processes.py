@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
-from imagesync.models import Audit, Finding, SetAsideMessage
+from imagesync.models import Audit, Finding, Image, SetAsideMessage, Tombstone
+from imagesync.records import Scope, find_targets
+from imagesync.records.stream import explicit_records
+from imagesync.storage.memory import MemoryStore
 from project import embedded_s3
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
@@ -227,3 +231,39 @@ def test_watch__for_a_time_ends_by_itself_and_tells_it_as_json(
 @pytest.mark.parametrize("given", ["0s", "soon"])
 def test_watch__for_no_time_is_wrong_usage(s3: EmbeddedS3, given: str) -> None:
     assert run("imagesync_watch", "--for", given)[0] == 2
+
+
+def test_watch__beside_a_purge_of_the_same_records(
+    s3: EmbeddedS3, queue: RealQueue, watching: Started
+) -> None:
+    """Events of records that are being deleted, and one that says of a present object that it was removed."""
+    names = [f"gone/{number:03}.jpg" for number in range(60)]
+    make_images(*names)
+    assert run("check_s3_images", "--fail-on", "none")[0] == 0
+    queue.send(*[event(name) for name in [*names, "a.jpg"]])
+
+    watch, purge = watching("--drain"), start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1")
+    told = [process.communicate(timeout=60) for process in (watch, purge)]
+
+    assert (watch.returncode, purge.returncode) == (0, 0), told
+    assert verdicts() == {"a.jpg": "present", "b.jpg": "present"}
+    assert set(Tombstone.objects.values_list("key", flat=True)) == set(names)
+    assert queue.messages() == 0
+    assert run("restore_purged", "--no-input")[0] == 0
+    assert Image.objects.count() == 62
+
+
+def test_records__of_an_events_key_are_found_by_the_index_in_byte_order(transactional_db: None) -> None:
+    make_images("a.jpg")
+    image = next(one for one in find_targets() if one.label == "imagesync.Image.file")
+    with CaptureQueriesContext(connection) as queries:
+        assert list(explicit_records(image, MemoryStore(), Scope(keys=("a.jpg",))))
+    asked = queries[0]["sql"]
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")  # of one row it would be read, index or not
+        cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{asked}")
+        plan = str(cursor.fetchall())
+
+    assert "imagesync_image_key_order" in plan, plan

@@ -27,7 +27,9 @@ class Command(ImageSyncCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         until = parser.add_mutually_exclusive_group()
-        until.add_argument("--once", action="store_true", help="One batch, of up to ten messages.")
+        until.add_argument(
+            "--once", action="store_true", help="One batch: what waits, up to a hundred messages."
+        )
         until.add_argument("--drain", action="store_true", help="Until the queue is empty.")
         parser.add_argument(
             "--for",
