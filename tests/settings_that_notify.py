@@ -1,4 +1,4 @@
-"""The project's settings without a queue, telling a file of mails and then a webhook: for processes that are killed."""
+"""The project's settings, telling a webhook and then a file of mails: for processes that are killed, and for a cluster."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from project.settings import *  # noqa: F403
 from project.settings import INSTALLED_APPS as ALL_APPS
 
-INSTALLED_APPS = [one for one in ALL_APPS if one != "django_q"]
+HAS_QUEUE = "NOTIFY_QUEUE" in os.environ
+INSTALLED_APPS = [one for one in ALL_APPS if one != "django_q" or HAS_QUEUE]
 ADMINS = [("Operator", "operator@example.com")]
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = os.environ["NOTIFY_MAILS"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -17,6 +18,7 @@ from imagesync.records import Scope, find_sources
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import age_findings, make_images, run
+from tests.hook import Hook
 from tests.processes import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,19 +32,23 @@ def half(s3: EmbeddedS3) -> EmbeddedS3:
     return s3
 
 
-def test_qcluster__runs_a_scheduled_audit_to_its_end(half: EmbeddedS3) -> None:
+def test_qcluster__runs_a_scheduled_audit_to_its_end_and_tells_people(
+    half: EmbeddedS3, tmp_path: Path
+) -> None:
+    hook = Hook()
     assert run("imagesync_schedule", "--check", "hourly")[0] == 0
-    cluster = start(half, BUCKET, "qcluster")
+    notify = {"NOTIFY_QUEUE": "1", "NOTIFY_WEBHOOK": hook.url, "NOTIFY_MAILS": str(tmp_path)}
+    cluster = start(half, BUCKET, "qcluster", DJANGO_SETTINGS_MODULE="tests.settings_that_notify", **notify)
     try:
         deadline = time.monotonic() + 60
-        while (
-            time.monotonic() < deadline and not Task.objects.filter(func=tasks_path("check_images")).exists()
-        ):
+        told = Task.objects.filter(func=tasks_path("tell"))
+        while time.monotonic() < deadline and told.count() < 2:
             assert cluster.poll() is None, cluster.communicate()[1]
             time.sleep(0.3)
     finally:
         cluster.send_signal(signal.SIGTERM)
         cluster.communicate(timeout=30)
+        hook.close()
 
     task = Task.objects.get(func=tasks_path("check_images"))
     assert task.success, task.result
@@ -52,6 +58,9 @@ def test_qcluster__runs_a_scheduled_audit_to_its_end(half: EmbeddedS3) -> None:
     assert task.result[0]["counts"]["missing"] == 3
     assert Image.objects.filter(verdict="missing").count() == 3
     assert Schedule.objects.get().next_run > timezone.now()
+    assert [post["body"]["text"] for post in hook.posts] == [f"Images in {BUCKET}: 3 more broken"]
+    assert len(list(tmp_path.iterdir())) == 1
+    assert sorted(told.values_list("success", "result")) == [(True, "sent"), (True, "sent")]
 
 
 def tasks_path(name: str) -> str:
