@@ -11,7 +11,7 @@ from django.urls import path
 from imagesync.admin.actions import SyncActions
 from imagesync.admin.images import ImageAdmin
 from imagesync.models import Image
-from tests.testapp.models import Cover, Product, ProductImage
+from tests.testapp.models import Cover, Document, Product, ProductImage
 
 site = admin.AdminSite(name="shop")
 
@@ -39,6 +39,15 @@ class ProductAdmin(SyncActions, admin.ModelAdmin):
     """Somebody else's model, with actions of its own."""
 
     list_filter = ("price",)
+
+
+@admin.register(Document, site=site)
+class DocumentAdmin(SyncActions, admin.ModelAdmin):
+    """Nobody deletes what is called locked, also along with another document."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed = super().has_delete_permission(request, obj)
+        return allowed and (obj is None or "locked" not in obj.document.name)
 
 
 site.register(Cover)

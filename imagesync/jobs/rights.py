@@ -61,7 +61,7 @@ class Rights:
             return "who planned this may not delete it"
         for instance in case.effects.taken:
             registered = self._admin(type(instance))
-            if registered is None or registered is own:
+            if registered is None or instance == case.row:
                 continue
             if not registered.has_delete_permission(self._request, instance):
                 label = capfirst(instance._meta.verbose_name)

@@ -8,7 +8,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.test import Client
+from django_q.models import OrmQ
 
 from imagesync.admin import jobs, selection
 from imagesync.jobs import work_off
@@ -17,7 +19,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_pages import act, act_on_all, said, token_of
 from tests.django.helpers import make_images, run, verdicts
-from tests.testapp.models import ProductImage
+from tests.testapp.models import Document, ProductImage
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.admin_urls")]
 
@@ -41,6 +43,10 @@ ROLES: dict[str, tuple[list[str], set[str]]] = {
     "purger who may not delete": (["view_image", "purge_image"], EXPORTS),
     "deleter who may not purge": (["view_image", "delete_image"], EXPORTS),
     "purger": (["view_image", "purge_image", "delete_image"], EXPORTS | {"purge_missing"}),
+    "purger of all": (
+        ["view_image", "purge_image", "delete_image", "delete_productimage"],
+        EXPORTS | {"purge_missing"},
+    ),
     "restorer": (["view_image", "restore_image"], EXPORTS),
     "editor": (["view_image", "change_image", "add_image"], EXPORTS),
 }
@@ -73,45 +79,72 @@ def state() -> Any:
     )
 
 
-# --- role x action ---------------------------------------------------------------------------------------
+# --- role x action x object ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_actions__are_offered_to_those_who_may_take_them(half: EmbeddedS3, client: Client, role: str) -> None:
-    permissions, offered = ROLES[role]
-    staff(client, *permissions)
+OBJECTS = {"1.jpg": "free", "3.jpg": "locked", "5.jpg": "guarded"}
+"""Nobody may delete what is locked; with the guarded one goes a row that only some may delete."""
+MATRIX = """\
+role                      | recheck | mark_missing | clear_mark | purge_missing | export_csv | export_json | delete_selected
+nobody                    | -       | -            | -          | -             | -          | -           | -
+viewer                    | -       | -            | -          | -             | all        | all         | -
+checker                   | all     | -            | -          | -             | all        | all         | -
+marker                    | -       | all          | all        | -             | all        | all         | -
+checks blindly            | -       | -            | -          | -             | -          | -           | -
+purger who may not delete | -       | -            | -          | -             | all        | all         | -
+deleter who may not purge | -       | -            | -          | -             | all        | all         | -
+purger                    | -       | -            | -          | free          | all        | all         | -
+purger of all             | -       | -            | -          | free, guarded | all        | all         | -
+restorer                  | -       | -            | -          | -             | all        | all         | -
+editor                    | -       | -            | -          | -             | all        | all         | -
+superuser                 | all     | all          | all        | free, guarded | all        | all         | -
+"""
 
-    answer = client.get(LIST)
 
-    if "view_image" not in permissions:
-        assert answer.status_code == 403
-    shown = answer.content.decode()
-    assert {action for action in ACTIONS if f'value="{action}"' in shown} == offered
+def test_matrix__role_by_action_by_object(half: EmbeddedS3, client: Client) -> None:
+    """Each action is sent by each role, offered or not, with a free, a locked and a guarded object; and what was done
+    to which is noted. What is not offered does nothing, and what is offered does something."""
+    Image.objects.filter(file="3.jpg").update(title="locked")
+    ProductImage.objects.create(image=Image.objects.get(file="5.jpg"), position=1)
+    lines = [["role", *ACTIONS]]
+    for role in [*ROLES, "superuser"]:
+        user = User.objects.create_user(role, is_staff=True, is_superuser=role == "superuser")
+        permissions = ROLES[role][0] if role in ROLES else []
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client.force_login(user)
+        shown = client.get(LIST).content.decode()
+        done = [done_by(client, action) for action in ACTIONS]
+        for action, objects in zip(ACTIONS, done, strict=True):
+            assert (f'value="{action}"' in shown) is (objects != "-"), (role, action)
+        lines.append([role, *done])
+
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    told = "".join(
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
+    print(told)
+    assert told == MATRIX
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_actions__not_offered_are_not_taken_by_force(half: EmbeddedS3, client: Client, role: str) -> None:
-    permissions, offered = ROLES[role]
-    staff(client, *permissions)
+def done_by(client: Client, action: str) -> str:
+    """What an action did to which objects; then everything is as it was."""
     before = state()
-
-    for action in ACTIONS:
-        if action not in offered:
-            act(client, action, Image.objects.all(), path=LIST)
+    point = transaction.savepoint()
+    answer = act(client, action, Image.objects.filter(file__in=OBJECTS), path=LIST, follow=False)
+    if answer.streaming:
+        sent = answer.getvalue().decode()
+        names = {name for name in OBJECTS if name in sent}
+    elif plan := Purge.objects.values_list("plan", flat=True).first():
+        names = {entry["key"] for entry in plan["delete"]}
+    else:
+        names = set(LogEntry.objects.values_list("object_repr", flat=True)) & set(OBJECTS)
+        if not names:
             act_on_all(client, action, path=LIST)
-
-    assert state() == before
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_actions__offered_do_their_work(half: EmbeddedS3, client: Client, role: str) -> None:
-    permissions, offered = ROLES[role]
-    staff(client, *permissions)
-
-    for action in sorted(offered):
-        answer = act(client, action, Image.objects.filter(file="1.jpg"), path=LIST)
-        assert answer.status_code == 200, action
-        assert "No action selected" not in str(answer.getvalue()), action
+            assert state() == before, action
+    transaction.savepoint_rollback(point)
+    objects = [name for file, name in OBJECTS.items() if file in names]
+    return "all" if len(objects) == len(OBJECTS) else ", ".join(objects) or "-"
 
 
 # --- role x address ----------------------------------------------------------------------------------------
@@ -137,6 +170,58 @@ def test_addresses__answer_to_those_who_may_purge(half: EmbeddedS3, client: Clie
     assert taking.status_code == (302 if role == "anonymous" else 403)
     assert Image.objects.count() == 6
     assert Purge.objects.get().state == "planned"
+
+
+def addresses(half: EmbeddedS3, client: Client) -> list[str]:
+    """Of everything that changes something or asks S3, each ready to do so for a superuser."""
+    images = "/admin/imagesync/image/"
+    act(client, "purge_missing", Image.objects.all(), path=images)
+    planned, audit, image = Purge.objects.get(), Audit.objects.get(), Image.objects.get(file="1.jpg")
+    content_type = ContentType.objects.get_for_model(Image)
+    job = Job.objects.create(kind="check", user=planned.user, nonce="n", content_type=content_type)
+    Tombstone.objects.create(
+        purge=planned,
+        content_type=content_type,
+        object_pk="99",
+        field="file",
+        key="k",
+        action="delete",
+        rows="[]",
+    )
+    return [
+        f"{images}selection/",
+        f"{images}job/{job.pk}/",
+        f"{images}purge/{planned.pk}/",
+        f"{images}{image.pk}/look/",
+        f"{images}{image.pk}/look-closer/",
+        "/admin/imagesync/audit/run/",
+        f"/admin/imagesync/audit/{audit.pk}/again/",
+        f"/admin/imagesync/audit/{audit.pk}/resume/",
+        f"/admin/imagesync/purge/{planned.pk}/restore/",
+    ]
+
+
+@pytest.mark.urls("tests.urls")
+def test_addresses__by_get_or_from_another_site_change_nothing_and_ask_s3_nothing(
+    half: EmbeddedS3, admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(enforce_csrf_checks=False)
+    client.force_login(admin_user)
+    found = addresses(half, client)
+    Job.objects.update(selection={"whole": True})
+    for module in ("audit_page", "jobs", "purge_page", "selection"):
+        monkeypatch.setattr(f"imagesync.admin.{module}.cluster_is_running", lambda: True)
+    forged = Client(enforce_csrf_checks=True)
+    forged.force_login(admin_user)
+    before, asked = (state(), OrmQ.objects.count()), len(half.requests)
+    everything = {"all": "1", "confirmed": "1", "number": "3"}
+
+    for address in found:
+        assert client.get(address, everything).status_code in (200, 302, 405), address
+        assert client.head(address, everything).status_code in (200, 302, 405), address
+        assert forged.post(address, everything).status_code == 403, address
+
+    assert ((state(), OrmQ.objects.count()), len(half.requests)) == (before, asked)
 
 
 JOBS = {
@@ -200,6 +285,29 @@ def test_objects__that_go_along_must_be_theirs_to_delete_too(
 
     assert [entry["key"] for entry in Purge.objects.get().plan["delete"]] == (["1.jpg"] if goes else [])
     assert ("may not delete what goes along: Product image" in page.content.decode()) is not goes
+
+
+def test_objects__of_the_same_model_that_go_along_must_be_theirs_to_delete_too(
+    s3: EmbeddedS3, client: Client, settings: Any
+) -> None:
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "FIELDS": {"testapp.Document.document": "delete"}}
+    first = Document.objects.create(document="first.pdf")
+    Document.objects.create(document="locked.pdf", replaces=first)
+    Document.objects.create(document="third.pdf")
+    make_images("there.jpg")
+    s3.put(BUCKET, "there.jpg")
+    run("check_s3_images")
+    staff(client, "view_document", "delete_document", "purge_image")
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "GRACE_PERIOD": "0s", "MAX_PURGE_RATIO": 1.0}
+
+    act(client, "purge_missing", Document.objects.all(), path="/shop/testapp/document/")
+
+    purge = Purge.objects.get()
+    assert [entry["key"] for entry in purge.plan["delete"]] == ["third.pdf"]
+    assert {entry["key"]: entry["why"] for entry in purge.plan["keep"]} == {
+        "first.pdf": "who planned this may not delete what goes along: Document",
+        "locked.pdf": "who planned this may not delete it",
+    }
 
 
 def test_objects__are_asked_about_again_when_the_plan_is_confirmed(half: EmbeddedS3, client: Client) -> None:
