@@ -19,8 +19,9 @@ from imagesync.freshness import Outcome, freshness_document
 from imagesync.freshness import keep_fresh as keep_store_fresh
 from imagesync.models import Audit, Job, Purge
 from imagesync.notices import decide, deliver, send_due
+from imagesync.purge.basis import basis_of
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import anything_to_purge, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import anything_to_purge, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports.events import watch_sentence
 from imagesync.retention import execute_prune, plan_prune
@@ -143,13 +144,13 @@ def _kept_fresh(outcome: Outcome) -> dict[str, Any]:
 
 
 def _purge(source: Source, max_delete: int | None) -> dict[str, Any]:
-    audit = latest_audit(source)
-    if audit is None:
+    basis = basis_of(source)
+    if basis is None:
         return _refused(source, "no_audit", "There is no finished audit of this store.")
     limits = limits_from_settings(max_delete=max_delete, unattended=True)
-    if not anything_to_purge(source, audit, limits):
-        return _nothing_to_purge(source, audit)
-    purge = make_plan(source, audit, limits=limits, planned_by=STARTED_BY)
+    if not anything_to_purge(source, basis.audit, limits):
+        return _nothing_to_purge(source, basis.audit)
+    purge = make_plan(source, basis.audit, union=basis.union, limits=limits, planned_by=STARTED_BY)
     if purge.refused:
         return _refused(source, purge.refused["id"], purge.refused["fact"])
     try:

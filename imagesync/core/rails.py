@@ -6,7 +6,7 @@ A plan is a promise about a moment. A dry run is a plan that nobody executes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as made_by
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.spans import span
 from imagesync.core.trust import COLLAPSE, STORE_CHANGED, Trust
+from imagesync.core.union import OwnRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Limits:
     """A further limit, when somebody gave one."""
     grace_period: timedelta = timedelta(hours=1)
     audit_max_age: timedelta = timedelta(hours=24)
+    freshness: timedelta | None = None
+    """How old the looks at the other ranges may be, where a plan rests on slices."""
     all_missing: str = ""
     """The bucket's name, typed: lifts the rails that a store without any present record trips."""
     ripen: timedelta | None = None
@@ -38,9 +41,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFacts:
-    """What the rails ask of an audit."""
+    """What the rails ask of an audit, or of slices that together looked at everything."""
 
     id: int
+    """Of slices, the newest one's audit."""
     complete: bool
     full_scope: bool
     named_by_hand: bool
@@ -49,9 +53,16 @@ class AuditFacts:
     reasons: Sequence[Diagnosis]
     """What lowered its trust."""
     finished_at: datetime | None
+    """Of slices, when the stalest was looked at."""
     fingerprint: str
     records: int
     present: int
+    slices: int = 0
+    """How many slices the plan rests on; 0 when it is one audit."""
+
+    @property
+    def told(self) -> str:
+        return f"The union of {self.slices:,} slices" if self.slices else f"Audit {self.id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +93,8 @@ class Candidate:
     missing_since: datetime
     seen_again_at: datetime | None = None
     """When the newest audit that this plan rests on said missing."""
+    own_range: OwnRange | None = None
+    """The look at the record's own range, where the plan rests on slices."""
     restored_before: bool = False
     objection: str = ""
     """Why it must stay, as far as the database told (protected, other file, changed since ...)."""
@@ -122,11 +135,14 @@ class PurgePlan:
     keep: tuple[Kept, ...]
     refused: Diagnosis | None
     """The first rail that refuses; the rest of the plan shows what it refused."""
+    waiting: int = 0
+    """Rows that stay only until their own range is looked at again. They count for the ratio: a purge of a part each day
+    must not take what one purge of all may not."""
 
     @property
     def rows(self) -> int:
         """Records and cascaded rows together."""
-        return sum(1 + sum(planned.cascades.values()) for planned in self.go)
+        return sum(_rows(planned) for planned in self.go)
 
 
 def plan_purge(
@@ -135,15 +151,21 @@ def plan_purge(
     """Decide what would go and what stays, and whether a rail refuses the whole of it."""
     go: list[Planned] = []
     keep: list[Kept] = []
+    waiting = 0
     for one in candidates:
         why = _why_kept(one, limits, now)
+        if not why and (why := _why_waiting(one, limits, now)):
+            waiting += _rows(one)
         if why:
             keep.append(Kept(record=one.record, key=one.key, why=why))
         else:
             go.append(_planned(one))
-    plan = PurgePlan(go=tuple(go), keep=tuple(keep), refused=None)
-    refused = _first_refusal(plan, audit, store, limits, now)
-    return PurgePlan(go=plan.go, keep=plan.keep, refused=refused)
+    plan = PurgePlan(go=tuple(go), keep=tuple(keep), refused=None, waiting=waiting)
+    return replace(plan, refused=_first_refusal(plan, audit, store, limits, now))
+
+
+def _rows(one: Candidate | Planned) -> int:
+    return 1 + sum(one.cascades.values())
 
 
 def _planned(one: Candidate) -> Planned:
@@ -164,6 +186,19 @@ def _why_kept(one: Candidate, limits: Limits, now: datetime) -> str:
         seen_again_at = one.seen_again_at or one.missing_since
         if seen_again_at - one.missing_since < limits.ripen:
             return f"no two audits at least {span(limits.ripen)} apart both say missing yet"
+    return ""
+
+
+def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
+    """Why a record stays until its own range is looked at again, where the plan rests on slices."""
+    own = one.own_range
+    if own is None:
+        return ""
+    if one.missing_since > own.finished_at:
+        return "its range of keys was not looked at since it was found missing"
+    age = now - own.looked_at
+    if age > limits.audit_max_age:
+        return f"its range of keys was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
     return ""
 
 
@@ -211,10 +246,11 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
             hint=f"Run check_s3_images without narrowing it, or name this audit: --audit {audit.id}.",
         )
     age = now - audit.finished_at
-    if age > limits.audit_max_age:
+    limit = (limits.freshness or limits.audit_max_age) if audit.slices else limits.audit_max_age
+    if age > limit:
         return Diagnosis(
             id="audit_stale",
-            fact=f"Audit {audit.id} is {span(age)} old; the limit is {span(limits.audit_max_age)}.",
+            fact=f"{audit.told} is {span(age)} old; the limit is {span(limit)}.",
             hint="Run check_s3_images again.",
         )
     return None
@@ -237,7 +273,7 @@ def _purge_running(store: StoreFacts) -> Diagnosis:
 
 
 def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Limits) -> Diagnosis | None:
-    going, rows = len(plan.go), plan.rows
+    going = len(plan.go)
     if limits.max_delete is not None and going > limits.max_delete:
         return Diagnosis(
             id="max_delete",
@@ -262,10 +298,11 @@ def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Lim
             fact=f"None of the {audit.records:,} audited records is present in bucket {store.bucket!a}.",
             hint=f"This usually means the wrong bucket, region or location. {lift}",
         )
-    return _too_large_a_part(rows, audit, limits)
+    return _too_large_a_part(plan, audit, limits)
 
 
-def _too_large_a_part(rows: int, audit: AuditFacts, limits: Limits) -> Diagnosis | None:
+def _too_large_a_part(plan: PurgePlan, audit: AuditFacts, limits: Limits) -> Diagnosis | None:
+    rows = plan.rows + plan.waiting
     part = rows / audit.records if audit.records else 1.0
     if part <= limits.max_ratio:
         return None
@@ -274,9 +311,12 @@ def _too_large_a_part(rows: int, audit: AuditFacts, limits: Limits) -> Diagnosis
         if rows <= limits.max_free and part <= 0.5:
             return None
         allowance = f", or up to {limits.max_free:,} rows as long as they are no more than half"
+    waiting = (
+        f", {plan.waiting:,} of them when their range of keys is looked at again" if plan.waiting else ""
+    )
     return Diagnosis(
         id="max_ratio",
-        fact=f"{rows:,} rows would go, cascades included: {100 * part:.1f} % of {audit.records:,} audited records. "
+        fact=f"{rows:,} rows would go, cascades included{waiting}: {100 * part:.1f} % of {audit.records:,} audited records. "
         f"The limit is {100 * limits.max_ratio:g} %{allowance}.",
         hint="This usually means the audit compared the wrong bucket or location. If it is really so, raise the "
         "limit with --max-ratio, or narrow the purge with --prefix, --field or --id.",

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+from imagesync.core.union import OwnRange, Union
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
 from imagesync.purge.database_rules import forget_database_rules
@@ -21,7 +22,7 @@ from imagesync.purge.objections import Case, not_proven_missing, open_cases
 from imagesync.purge.rows import NamedFile
 from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source, Target, record_label
-from imagesync.records.findings import findings_of, in_scope, of_fields
+from imagesync.records.findings import findings_now, findings_of, in_scope, of_fields
 from imagesync.records.stream import base_rows
 from imagesync.records.targets import content_type_of
 from imagesync.storage.preflight import preflight
@@ -46,6 +47,7 @@ def limits_from_settings(
         max_delete=max_delete,
         grace_period=settings.grace_period if grace_period is None else grace_period,
         audit_max_age=settings.audit_max_age,
+        freshness=settings.freshness,
         all_missing=all_missing,
         ripen=settings.ripen if unattended else None,
     )
@@ -80,6 +82,7 @@ def make_plan(
     audit: Audit,
     *,
     limits: Limits,
+    union: Union | None = None,
     scope: Scope | None = None,
     named_by_hand: bool = False,
     planned_by: str = "",
@@ -90,7 +93,8 @@ def make_plan(
 ) -> Purge:
     """Plan a purge and store it: state ``planned``, or ``refused`` when a rail says so. Touches nothing.
 
-    ``objection`` says why somebody may not purge a record, or nothing; ``chosen`` is told with the plan: how its
+    ``union`` are the slices that it rests on instead of on ``audit`` alone, which is then that of the newest of them
+    (purge/basis.py). ``objection`` says why somebody may not purge a record, or nothing; ``chosen`` is told with the plan: how its
     records were selected.
     """
     scope = scope or Scope()
@@ -98,8 +102,8 @@ def make_plan(
     forget_database_rules()
     receivers: set[str] = set()
     plan = plan_purge(
-        _candidates(source, audit, scope, receivers, objection, heartbeat),
-        audit=_audit_facts(audit, named_by_hand),
+        _candidates(source, _Rest(audit, union), scope, receivers, objection, heartbeat),
+        audit=_audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union),
         store=_store_facts(source),
         limits=limits,
         now=now,
@@ -116,7 +120,9 @@ def make_plan(
         planned_at=now,
         planned_by=planned_by,
         user=user,
-        limits=_limits_document(limits, scope) | ({"chosen": dict(chosen)} if chosen else {}),
+        limits=_limits_document(limits, scope)
+        | ({"chosen": dict(chosen)} if chosen else {})
+        | (_slices_document(union) if union is not None else {}),
         plan=document,
         summary=summary_of(document),
         refused=plan.refused.to_dict() if plan.refused else None,
@@ -135,34 +141,50 @@ def _log(purge: Purge) -> None:
         logs.of_purge("purge_planned", purge, text, counts=purge.counts)
 
 
+class _Rest(NamedTuple):
+    """What the findings of a plan come from."""
+
+    audit: Audit
+    union: Union | None
+
+    def findings(self) -> QuerySet[Finding]:
+        return findings_of(self.audit) if self.union is None else findings_now(self.audit.fingerprint)
+
+    def objection(self, own_range: OwnRange | None) -> str:
+        return "" if self.union is None or own_range else "no slice looked at its range of keys"
+
+    def own_range(self, finding: Finding) -> OwnRange | None:
+        return None if self.union is None else self.union.own_range(finding.key)
+
+
 def _candidates(
     source: Source,
-    audit: Audit,
+    rest: _Rest,
     scope: Scope,
     receivers: set[str],
     objection: Callable[[Case], str] | None,
     heartbeat: Callable[[], None] | None,
 ) -> Iterator[Candidate]:
     targets = {(target.content_type.pk, target.field.name): target for target in source.targets}
-    missing = in_scope(findings_of(audit), scope).filter(verdict=Verdict.MISSING, closed_at=None)
+    missing = in_scope(rest.findings(), scope).filter(verdict=Verdict.MISSING, closed_at=None)
     proven = _Proven(missing)
     chunk: list[Finding] = []
     for finding in missing.iterator(chunk_size=CHUNK):
         if (finding.content_type_id, finding.field) in targets:
             chunk.append(finding)
         if len(chunk) == CHUNK:
-            yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers, objection)
+            yield from _chunk_of_candidates(chunk, targets, source, rest, proven, receivers, objection)
             chunk = []
             if heartbeat is not None:
                 heartbeat()
-    yield from _chunk_of_candidates(chunk, targets, source, audit, proven, receivers, objection)
+    yield from _chunk_of_candidates(chunk, targets, source, rest, proven, receivers, objection)
 
 
 def _chunk_of_candidates(
     findings: list[Finding],
     targets: dict[tuple[int, str], Target],
     source: Source,
-    audit: Audit,
+    rest: _Rest,
     proven: _Proven,
     receivers: set[str],
     objection: Callable[[Case], str] | None,
@@ -176,6 +198,7 @@ def _chunk_of_candidates(
             continue
         if case.effects is not None:
             receivers.update(case.effects.receivers())
+        own_range = rest.own_range(finding)
         yield Candidate(
             record=record_label(case.target.model, case.row.pk),
             field=case.target.field.name,
@@ -183,9 +206,11 @@ def _chunk_of_candidates(
             action=case.target.policy,
             born_at=_born_at(case.target, case.row),
             missing_since=finding.opened_at,
-            seen_again_at=audit.finished_at,
+            seen_again_at=rest.audit.finished_at if own_range is None else own_range.looked_at,
+            own_range=own_range,
             restored_before=(finding.content_type_id, finding.object_pk) in restored,
             objection=case.objection
+            or rest.objection(own_range)
             or not_proven_missing(case, proven)
             or (objection(case) if objection else ""),
             cascades=case.effects.cascades() if case.effects is not None else {},
@@ -266,6 +291,32 @@ def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:
         records=audit.counts.get("records", 0),
         present=audit.counts.get("present", 0),
     )
+
+
+def _union_facts(newest: Audit, union: Union) -> AuditFacts:
+    return AuditFacts(
+        id=newest.pk,
+        complete=True,
+        full_scope=True,
+        named_by_hand=False,
+        trust=Audit.Trust.TRUSTWORTHY,
+        reasons=[],
+        finished_at=union.oldest_at,
+        fingerprint=newest.fingerprint,
+        records=union.records,
+        present=union.present,
+        slices=len(union.slices),
+    )
+
+
+def _slices_document(union: Union) -> dict[str, Any]:
+    return {
+        "slices": {
+            "number": len(union.slices),
+            "records": union.records,
+            "oldest_at": union.oldest_at.isoformat(),
+        }
+    }
 
 
 def _store_facts(source: Source) -> StoreFacts:

@@ -31,9 +31,18 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
     until = Q(closed_at=None)
     if audit.finished_at is not None:
         until |= Q(closed_at__gt=audit.finished_at)
-    seen: QuerySet[Any] = Finding.objects.filter(
+    seen = Finding.objects.filter(
         until, fingerprint=audit.fingerprint, settled=True, opened_by_id__lte=audit.pk
     )
+    return in_scope(_in_key_order(seen), Scope.from_dict(audit.scope))
+
+
+def findings_now(fingerprint: str) -> QuerySet[Finding]:
+    """What all audits of a store together say now, in key order; what could not be looked at counts as that."""
+    return _in_key_order(Finding.objects.open().filter(fingerprint=fingerprint))
+
+
+def _in_key_order(seen: QuerySet[Any]) -> QuerySet[Any]:
     failed = seen.filter(
         content_type=OuterRef("content_type"),
         object_pk=OuterRef("object_pk"),
@@ -41,10 +50,8 @@ def findings_of(audit: Audit) -> QuerySet[Finding]:
         verdict__in=FAILED_LOOKS,
     )
     seen = seen.filter(Q(verdict__in=FAILED_LOOKS) | ~Exists(failed))
-    ordered: QuerySet[Any] = seen.annotate(byte_key=byte_ordered(F("key"), seen.db)).order_by(
-        "byte_key", "pk"
-    )
-    return in_scope(ordered, Scope.from_dict(audit.scope))
+    ordered: QuerySet[Any] = seen.annotate(byte_key=byte_ordered(F("key"), seen.db))
+    return ordered.order_by("byte_key", "pk")
 
 
 def in_scope(findings: QuerySet[Any], scope: Scope) -> QuerySet[Any]:

@@ -12,9 +12,10 @@ from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.management.base import STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress
 from imagesync.models import Audit, Purge
+from imagesync.purge.basis import Basis, basis_of
 from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import is_fresh, limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources, parse_scope
 from imagesync.reports import PURGE_FORMATS, write_purge
 
@@ -87,10 +88,11 @@ class Command(ImageSyncCommand):
             all_missing=options["all_missing"],
         )
         source = self._source(options, scope)
-        audit = self._audit(options["audit"], source)
+        basis = self._basis(options["audit"], source, may_be_union=not limits.all_missing)
         purge = make_plan(
             source,
-            audit,
+            basis.audit,
+            union=basis.union,
             limits=limits,
             scope=scope,
             named_by_hand=options["audit"] is not None,
@@ -100,7 +102,9 @@ class Command(ImageSyncCommand):
         if not (dry_run or purge.refused) and planned and not no_input:
             with output("", self.stderr, "") as shown:
                 write_purge(shown, "text", purge_document(purge, dry_run=False))
-            self.confirm_number(planned, f"{planned:,} records would be purged from bucket {audit.bucket!r}.")
+            self.confirm_number(
+                planned, f"{planned:,} records would be purged from bucket {basis.audit.bucket!r}."
+            )
         try:
             if not (dry_run or purge.refused):
                 self._execute(purge, source)
@@ -130,17 +134,18 @@ class Command(ImageSyncCommand):
             one for one in whole if one.store.identity.fingerprint == chosen.store.identity.fingerprint
         )
 
-    def _audit(self, number: int | None, source: Source) -> Audit:
+    def _basis(self, number: int | None, source: Source, *, may_be_union: bool) -> Basis:
+        """What lifts rails lifts them for one audit of everything, and not for slices of different days."""
         if number is not None:
-            return _named(number)
-        audit = latest_audit(source)
-        if audit is not None and is_fresh(audit):
-            return audit
+            return Basis(_named(number))
+        basis = basis_of(source)
+        if basis is not None and (may_be_union if basis.union is not None else is_fresh(basis.audit)):
+            return basis
         self.say("There is no fresh audit of this store, so one runs first.")
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
         audit = open_audit(source, Scope(), started_by=by_command())
         try:
-            return carry_out(audit, source, progress)
+            return Basis(carry_out(audit, source, progress))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Nothing was purged. Go on with: check_s3_images --resume {audit.pk}"

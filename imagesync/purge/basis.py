@@ -1,0 +1,66 @@
+"""What a purge rests on: one audit of everything, or slices that together looked at everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from imagesync.conf import app_settings
+from imagesync.core.trust import COLLAPSE, STORE_CHANGED
+from imagesync.core.union import Union, union_of
+from imagesync.models import Audit, Freshness
+from imagesync.purge.plan import is_fresh, latest_audit
+from imagesync.records import Source
+from imagesync.records.slices import is_sound, labels_of, stored_slices
+
+DOUBTS = {COLLAPSE, STORE_CHANGED}
+"""Reasons that are about the whole store, whatever part of it the audit looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """``make_plan`` takes both."""
+
+    audit: Audit
+    """Of a union, the audit of its newest slice."""
+    union: Union | None = None
+
+
+def basis_of(source: Source) -> Basis | None:
+    """The newest audit of everything when it is fresh; else the union of slices, when a purge may rest on that; else
+    that audit all the same, for the rails to refuse. None when there is none.
+    """
+    whole = latest_audit(source)
+    if whole is not None and is_fresh(whole):
+        return Basis(whole)
+    union = _union(source, whole, timezone.now())
+    if union is not None:
+        newest = Audit.objects.filter(pk=union.newest_audit).first()
+        if newest is not None:
+            return Basis(newest, union)
+    return Basis(whole) if whole is not None else None
+
+
+def _union(source: Source, whole: Audit | None, now: datetime) -> Union | None:
+    within = app_settings().freshness
+    fingerprint = source.store.identity.fingerprint
+    freshness = Freshness.objects.filter(fingerprint=fingerprint).first()
+    if within is None or freshness is None or freshness.fields != labels_of(source) or freshness.failures:
+        return None
+    union = union_of(stored_slices(freshness), within=within, now=now)
+    if union is None or _was_doubted(fingerprint, whole, union.oldest_at):
+        return None
+    return union
+
+
+def _was_doubted(fingerprint: str, whole: Audit | None, since: datetime) -> bool:
+    """Whether any audit since then doubted the store, also one that looked at other records than slices do."""
+    if whole is not None and whole.started_at >= since and not is_sound(whole):
+        return True
+    doubting = Audit.objects.filter(
+        fingerprint=fingerprint, state=Audit.State.FINISHED, started_at__gte=since
+    ).exclude(trust=Audit.Trust.TRUSTWORTHY)
+    reasons = doubting.values_list("reasons", flat=True)
+    return any(reason["id"] in DOUBTS for some in reasons.iterator() for reason in some)

@@ -1,0 +1,257 @@
+"""Purges where slices keep the records fresh: on their union when it is sound, and never on a slice by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import transaction
+from django.utils import timezone
+
+from imagesync import tasks
+from imagesync.freshness import keep, keep_fresh
+from imagesync.models import Audit, Finding, Freshness, Image, Purge, Slice
+from imagesync.purge.basis import Basis, basis_of
+from imagesync.purge.execute import execute_plan
+from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.records import Scope, Source
+from imagesync.records.slices import stored_slices
+from imagesync.storage.memory import MemoryStore
+from tests.django.helpers import audited, make_images
+
+pytestmark = pytest.mark.django_db
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WEEK, DAY = timedelta(days=7), timedelta(days=1)
+RECORDS, GONE = 300, 10
+
+
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    monkeypatch.setattr(keep, "SLICE_RECORDS", 80)
+    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 40)
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "FRESHNESS": "7d"}
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Coordinates]:
+    with time_machine.travel(START, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def kept(memory_source: MakeSource, clock: time_machine.Coordinates) -> tuple[MemoryStore, Source]:
+    """Every slice was looked at within the week, the last of them now; ten objects, all over, were gone from the start."""
+    store, source = memory_source()
+    names = [f"{number:03}.jpg" for number in range(RECORDS)]
+    make_images(*names)
+    for number, name in enumerate(names):
+        if number % (RECORDS // GONE):
+            store.put(name)
+    pass_time(source, clock, WEEK)
+    return store, source
+
+
+def pass_time(source: Source, clock: time_machine.Coordinates, during: timedelta) -> None:
+    end = timezone.now() + during
+    while timezone.now() < end:
+        keep_fresh(source)
+        clock.shift(timedelta(hours=6))
+
+
+def planned(source: Source, **limits: Any) -> Purge:
+    basis = basis_of(source)
+    assert basis is not None
+    return make_plan(source, basis.audit, union=basis.union, limits=limits_from_settings(**limits))
+
+
+def test_purge__rests_on_the_union_of_slices_and_takes_what_is_in_fresh_ones(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    _store, source = kept
+    basis = basis_of(source)
+    assert basis is not None
+    assert basis.union is not None
+    assert not basis.audit.full_scope
+    assert basis.union.records == RECORDS
+    assert latest_audit(source) is None
+
+    purge = planned(source)
+
+    assert purge.refused is None
+    fresh = {
+        one.first_key
+        for one in stored_slices(Freshness.objects.get())
+        if one.looked_at and timezone.now() - one.looked_at <= DAY
+    }
+    assert 0 < len(fresh) < Slice.objects.count()
+    assert 0 < len(purge.plan["delete"]) < GONE
+    assert len(purge.plan["delete"]) + len(purge.plan["keep"]) == GONE
+    assert {one["why"].split(" ago")[0].rpartition(" looked at ")[0] for one in purge.plan["keep"]} == {
+        "its range of keys was"
+    }
+    for one in purge.plan["delete"]:
+        own = basis.union.own_range(one["key"])
+        assert own is not None
+        assert timezone.now() - own.looked_at <= DAY
+    assert purge.limits["slices"]["records"] == RECORDS
+    execute_plan(purge, source)
+    assert Image.objects.count() == RECORDS - len(purge.plan["delete"])
+
+
+def test_purge__day_by_day_takes_everything_that_is_gone_and_nothing_else(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    _store, source = kept
+    for _day in range(8):
+        execute_plan(planned(source, unattended=True), source)
+        pass_time(source, clock, DAY)
+
+    assert Image.objects.count() == RECORDS - GONE
+    assert not Image.objects.filter(verdict="missing").exists()
+
+
+def test_purge__unattended_takes_nothing_before_a_second_look(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    """Each slice was looked at once: no two looks say missing."""
+    store, source = memory_source()
+    make_images("gone.jpg", *(f"{n:03}.jpg" for n in range(200)))
+    for number in range(200):
+        store.put(f"{number:03}.jpg")
+    pass_time(source, clock, WEEK * 0.8)
+
+    purge = planned(source, unattended=True)
+
+    assert purge.plan["delete"] == []
+    taken: set[str] = set()
+    for _day in range(8):
+        pass_time(source, clock, DAY)
+        taken |= {one["key"] for one in planned(source, unattended=True).plan["delete"]}
+    assert taken == {"gone.jpg"}
+
+
+def test_slice__satisfies_no_rail_by_itself(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    _store, source = kept
+    newest = Audit.objects.first()
+    assert newest is not None
+    assert newest.trust == "trustworthy"
+
+    purge = make_plan(source, newest, limits=limits_from_settings())
+
+    assert purge.refused is not None
+    assert purge.refused["id"] == "audit_partial"
+    assert latest_audit(source) is None
+    assert not is_fresh(latest_audit(source))
+    Slice.objects.filter(pk=Slice.objects.order_by("pk")[0].pk).update(looked_at=None)
+    assert basis_of(source) is None
+    assert tasks._purge(source, None)["refused"]["id"] == "no_audit"
+    assert Image.objects.count() == RECORDS
+
+
+def test_union__is_no_basis_once_one_slice_is_not_what_it_must_be(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates, settings: Any
+) -> None:
+    _store, source = kept
+    one = Slice.objects.filter(pk=Slice.objects.order_by("first_key")[1].pk)
+    spoil: dict[str, Callable[[], Any]] = {
+        "unsound": lambda: one.update(sound=False),
+        "looked at longer ago": lambda: one.update(looked_at=timezone.now() - WEEK - timedelta(seconds=1)),
+        "failed since": lambda: one.update(failed_at=timezone.now()),
+        "a gap": one.delete,
+        "another field": lambda: Freshness.objects.update(fields=["imagesync.Image.file"]),
+        "the store failed": lambda: Freshness.objects.update(failures=1),
+        "no slices": Slice.objects.all().delete,
+        "its audits are gone": lambda: Slice.objects.update(audit=None),
+    }
+    for how, do in spoil.items():
+        assert basis_of(source) is not None, how
+        with transaction.atomic():
+            do()
+            assert basis_of(source) is None, how
+            transaction.set_rollback(True)
+    settings.IMAGESYNC = {}
+    assert basis_of(source) is None
+
+
+def test_union__an_emptied_bucket_is_never_a_basis(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    store, source = kept
+    for key in list(store._keys):
+        store.delete(key)
+
+    for _slice in range(12):
+        clock.shift(timedelta(hours=14))
+        keep_fresh(source)
+        basis = basis_of(source)
+        assert basis is None or Audit.objects.filter(trust="degraded").count() == 0
+
+    assert Image.objects.filter(verdict="missing").count() > RECORDS / 2
+    assert basis_of(source) is None
+
+
+def test_union__that_a_later_audit_of_anything_doubted_is_no_basis(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    store, source = kept
+    clock.shift(timedelta(hours=1))
+    for key in list(store._keys):
+        store.delete(key)
+    one = Image.objects.filter(verdict="present")[0]
+    looked = audited(source, Scope(ids=(("imagesync.Image", str(one.pk)),)))
+    assert looked.reasons[0]["id"] == "collapse"
+
+    assert basis_of(source) is None
+
+
+def test_union__a_later_whole_audit_that_was_not_believed_comes_first(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    store, source = kept
+    clock.shift(timedelta(hours=1))
+    store.fail("HeadBucket", 500, "InternalError")
+    failed = audited(source)
+    store.answer("HeadBucket", None, None)
+
+    basis = basis_of(source)
+
+    assert basis == Basis(failed)
+    refused = planned(source).refused
+    assert refused is not None
+    assert refused["id"] == "audit_untrustworthy"
+
+
+def test_union__a_fresh_audit_of_everything_is_preferred(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    _store, source = kept
+    clock.shift(timedelta(hours=1))
+    whole = audited(source)
+
+    assert basis_of(source) == Basis(whole)
+    assert len(planned(source).plan["delete"]) == GONE
+
+
+def test_union__a_record_that_only_a_single_look_found_missing_waits_for_its_slice(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
+) -> None:
+    store, source = kept
+    newest = max(stored_slices(Freshness.objects.get()), key=lambda one: one.looked_at or START)
+    inside = next(one for one in Image.objects.filter(verdict="present") if newest.holds(one.file.name))
+    clock.shift(timedelta(minutes=5))
+    store.delete(inside.file.name)
+    audited(source, Scope(ids=(("imagesync.Image", str(inside.pk)),)))
+    assert Finding.objects.open().filter(key=inside.file.name, verdict="missing").exists()
+
+    plan = planned(source, grace_period=timedelta(0)).plan
+
+    assert inside.file.name not in {one["key"] for one in plan["delete"]}
+    [why] = [one["why"] for one in plan["keep"] if one["key"] == inside.file.name]
+    assert "was not looked at since it was found missing" in why
