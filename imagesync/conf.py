@@ -126,6 +126,18 @@ class AppSettings:
     blocking_receivers: tuple[str, ...] = ()
     """Dotted paths of signal receivers whose presence on a model keeps its records from a purge."""
 
+    lease: timedelta = timedelta(seconds=60)
+    """A process that has not said for this long that it is alive is taken for dead, by the database's clock."""
+
+    distributed: bool = False
+    """Whether audits of schedules and of the admin are spread over the cluster's workers."""
+
+    slice: timedelta = timedelta(seconds=20)
+    """How long a task works on a distributed audit before it hands on: far shorter than ``Q_CLUSTER["retry"]``."""
+
+    audit_tasks: int = 16
+    """How many tasks of one distributed audit are enqueued at once: so many workers it has at most."""
+
     prices: Prices = field(default_factory=Prices)
     """Of 1,000 requests: ``{"LIST": 0.005, "GET": 0.0004, "CURRENCY": "USD"}``, S3 Standard's in us-east-1."""
 
@@ -155,7 +167,8 @@ class AppSettings:
 DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
 
-_DURATIONS = {"grace_period", "audit_max_age", "ripen"}
+_DURATIONS = {"grace_period", "audit_max_age", "ripen", "lease", "slice"}
+_AT_LEAST_A_SECOND = {"lease", "slice"}
 LEAST_FRESHNESS = timedelta(hours=1)
 
 
@@ -199,9 +212,16 @@ def _did_you_mean(name: str) -> str:
 
 def _parse(attribute: str, value: Any) -> Any:
     if attribute in _DURATIONS:
-        return parse_duration(value)
+        duration = parse_duration(value)
+        if attribute in _AT_LEAST_A_SECOND and duration < timedelta(seconds=1):
+            raise ValueError(f"{value!r} is less than a second")
+        return duration
     if attribute == "freshness":
         return _parse_freshness(value)
+    if attribute == "distributed":
+        if not isinstance(value, bool):
+            raise ValueError(f"{value!r} is neither True nor False")
+        return value
     if attribute == "max_purge_ratio":
         return parse_ratio(value)
     if attribute == "fields":

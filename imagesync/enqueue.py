@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils.module_loading import import_string
 
 from imagesync.conf import app_settings
@@ -24,10 +24,10 @@ def enqueue(function: str, /, **kwargs: Any) -> None:
     nothing secret: brokers store them. Deliveries may come twice or never; what is enqueued must be fit for that.
 
     ``IMAGESYNC["ENQUEUE"]`` is called as ``(function, **kwargs)`` when set, else django-q2 has it. Raises NoQueue at
-    once when there is neither.
+    once when there is neither, and when the broker cannot be reached.
     """
     send = _sender()
-    transaction.on_commit(lambda: send(function, **kwargs))
+    transaction.on_commit(lambda: _hand_over(send, function, kwargs))
 
 
 def perform(function: str, kwargs: dict[str, Any]) -> Any:
@@ -38,6 +38,27 @@ def perform(function: str, kwargs: dict[str, Any]) -> Any:
     if not function.startswith("imagesync."):
         raise InvalidRequest(f"{function!r} is no function of imagesync, so it is not called.")
     return import_string(function)(**kwargs)
+
+
+def keep_calling(name: str, function: str) -> None:
+    """Have django-q2 call a function each minute. Another queue has a clock of its own (docs/distributed.md)."""
+    if app_settings().enqueue or not apps.is_installed("django_q"):
+        return
+    from django_q.models import Schedule
+
+    if not Schedule.objects.filter(name=name).exists():
+        Schedule.objects.create(
+            name=name, func=function, schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
+        )
+
+
+def stop_calling(name: str) -> None:
+    if apps.is_installed("django_q"):
+        from django_q.models import Schedule
+
+        schedules = Schedule.objects.filter(name=name)
+        if schedules.exists():
+            schedules.delete()
 
 
 def has_queue() -> bool:
@@ -59,6 +80,15 @@ def _sender() -> Callable[..., Any]:
         "Nothing carries out work in the background here: install django-q2, or name a function of yours in "
         "IMAGESYNC['ENQUEUE'] (docs/schedule.md)."
     )
+
+
+def _hand_over(send: Callable[..., Any], function: str, kwargs: dict[str, Any]) -> None:
+    try:
+        send(function, **kwargs)
+    except DatabaseError:
+        raise  # the broker is our own database, and whoever uses that knows what to do without it
+    except Exception as error:
+        raise NoQueue(f"{function} could not be enqueued: {error or type(error).__name__}") from error
 
 
 def _to_django_q(function: str, /, **kwargs: Any) -> None:

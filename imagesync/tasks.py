@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from imagesync import logs
-from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
+from imagesync.audit import carry_out, newest_audit, open_audit, resume_audit, spread, work_on
+from imagesync.audit import sweep as sweep_audits
 from imagesync.audit.slots import audited_since, read_slot
 from imagesync.conf import app_settings
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
@@ -33,16 +34,31 @@ logger = logging.getLogger("imagesync.tasks")
 STARTED_BY = "schedule"
 
 
-def check_images(storage: str = "", slot: str = "") -> list[dict[str, Any]]:
-    """Audit every store (or only ``storage``); an audit whose process died is taken over.
+def check_images(storage: str = "", slot: str = "", distributed: bool | None = None) -> list[dict[str, Any]]:
+    """Audit every store (or only ``storage``); an audit whose process died is taken over, a paused one is left alone.
 
     ``slot`` is when this was meant to run, by its schedule: what was audited since is not audited again.
+    ``distributed``: by all workers of the cluster (default: ``IMAGESYNC["DISTRIBUTED"]``). The task is then over when
+    they have been told.
     """
     since = read_slot(slot)
+    shared = app_settings().distributed if distributed is None else distributed
     with checked_in() as check_in:
-        answers = [_audit(source, since) for source in find_sources(alias=storage)]
+        answers = [_audit(source, since, shared=shared) for source in find_sources(alias=storage)]
         check_in.is_ok = all(answer.get("trust") != Audit.Trust.UNTRUSTWORTHY for answer in answers)
     return answers
+
+
+def work_on_audit(audit: int) -> dict[str, Any]:
+    """Help with a distributed audit for a short while, and hand on what is left. Late and double deliveries do nothing."""
+    told = work_on(audit)
+    logger.info("audit %s: %s", audit, told.get("done") or told.get("skipped"))
+    return told
+
+
+def sweep() -> list[int]:
+    """Enqueue distributed audits anew that no worker works on: what died, and what a broker lost."""
+    return sweep_audits()
 
 
 def keep_fresh(storage: str = "") -> list[dict[str, Any]]:
@@ -110,7 +126,7 @@ def work_off(job: int) -> dict[str, Any]:
     return {"job": job, "kind": asked.kind, "state": asked.state}
 
 
-def _audit(source: Source, since: datetime | None) -> dict[str, Any]:
+def _audit(source: Source, since: datetime | None, *, shared: bool) -> dict[str, Any]:
     scope = Scope()
     done = audited_since(source, since)
     if done is not None:
@@ -119,12 +135,16 @@ def _audit(source: Source, since: datetime | None) -> dict[str, Any]:
             source,
             f"Audit {done.pk} has begun since {since:%Y-%m-%d %H:%M} and is finished.",
         )
+    newest = newest_audit(source, scope)
+    if newest is not None and newest.state == Audit.State.PAUSED:
+        return _skipped("audit_skipped", source, f"Audit {newest.pk} is paused.")
     try:
-        interrupted = interrupted_audit(source, scope)
-        if interrupted is not None:
-            audit = resume_audit(interrupted, source)
+        if newest is not None and newest.is_dead:
+            audit = resume_audit(newest, source)
         else:
             audit = open_audit(source, scope, started_by=STARTED_BY)
+        if shared and spread(audit, source):
+            return {"audit": audit.pk, "store": audit.fingerprint, "distributed": True}
         carry_out(audit, source)
     except AlreadyRunning as running:
         return _skipped("audit_skipped", source, str(running))

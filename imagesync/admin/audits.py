@@ -76,7 +76,7 @@ class AuditAdmin(AuditPages, ReadOnlyAdmin):
 
     @admin.display(description=_("state"), ordering="state")
     def shown_state(self, audit: Audit) -> str:
-        if audit.state == Audit.State.RUNNING and not audit.lease_is_alive:
+        if audit.is_dead:
             return str(Audit.State.INTERRUPTED.label)
         return audit.get_state_display()
 

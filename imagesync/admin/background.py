@@ -18,9 +18,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
 
-from imagesync.audit import carry_out, open_audit, resume_audit
+from imagesync.audit import carry_out, open_audit, resume_audit, source_of, spread
+from imagesync.conf import app_settings
 from imagesync.enqueue import enqueue
-from imagesync.exceptions import AlreadyRunning, InvalidRequest
+from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Purge, Tombstone
 from imagesync.purge.restore import Restored, execute_restore
 from imagesync.records import Scope, Source, find_sources
@@ -47,18 +48,19 @@ def audit_again(audit: int, user: str, asked_at: str) -> dict[str, Any]:
     scope = Scope.from_dict(earlier.scope)
     if scope.sample:
         scope = replace(scope, ids=(), population=0)
-    return _audit(_source_of(earlier), scope, user, asked_at, marks=earlier.marks)
+    return _audit(source_of(earlier), scope, user, asked_at, marks=earlier.marks)
 
 
 def resume(audit: int, user: str) -> dict[str, Any]:
     """Go on with an interrupted audit."""
     interrupted = Audit.objects.get(pk=audit)
     try:
-        taken = resume_audit(interrupted, _source_of(interrupted))
+        was_shared = interrupted.distributed
+        taken = resume_audit(interrupted, source_of(interrupted))
     except AlreadyRunning as running:
         return {"audit": audit, "skipped": str(running)}
     log(user, taken, CHANGE, "Resumed.")
-    return _told(carry_out(taken, _source_of(taken)))
+    return _carried_out(taken, source_of(taken), shared=was_shared)
 
 
 def restore_records(purge: int, user: str, name: str) -> dict[str, Any]:
@@ -127,18 +129,13 @@ def _audit(source: Source, scope: Scope, user: str, asked_at: str, *, marks: boo
     except AlreadyRunning as running:
         return {"store": store, "skipped": str(running)}
     log(user, audit, ADDITION, "Started from the admin.")
+    return _carried_out(audit, source)
+
+
+def _carried_out(audit: Audit, source: Source, *, shared: bool = False) -> dict[str, Any]:
+    if (shared or app_settings().distributed) and spread(audit, source):
+        return {"audit": audit.pk, "distributed": True}
     return _told(carry_out(audit, source))
-
-
-def _source_of(audit: Audit) -> Source:
-    """The store of an audit, as the settings name it now. Raises InvalidRequest when they do not."""
-    fields = Scope.from_dict(audit.scope).fields
-    for source in find_sources(fields=fields):
-        if source.store.identity.fingerprint == audit.fingerprint:
-            return source
-    raise InvalidRequest(
-        f"{audit} looked at a store ({audit.fingerprint}) that the settings no longer name. Start a new audit instead."
-    )
 
 
 def _user(pk: str) -> Any:

@@ -159,7 +159,7 @@ def money(requests: Mapping[str, int]) -> str:
 
 def is_dead(audit: Audit) -> bool:
     """Whether its process went away before the end, so that it can be resumed."""
-    return not audit.complete and not audit.lease_is_alive
+    return audit.is_dead
 
 
 def took(audit: Audit) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from imagesync.audit.identity import last_of_alias
@@ -18,7 +19,7 @@ from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
 from imagesync.records import Record, Scope, Source, Target, ordered_records
 from imagesync.records.stream import base_rows
-from imagesync.storage.probe import look, look_all
+from imagesync.storage.probe import look, look_all, utc_now
 
 
 def canary(record: Record) -> list[str]:
@@ -35,7 +36,12 @@ class Sighting:
 
 
 def look_at_canaries(
-    audit: Audit, source: Source, *, versioning: str, heartbeat: Callable[[], None]
+    audit: Audit,
+    source: Source,
+    *,
+    versioning: str,
+    heartbeat: Callable[[], None],
+    now: Callable[[], datetime] = utc_now,
 ) -> Sighting:
     """Look at up to ``IMAGESYNC["CANARIES"]`` records last seen present in this store."""
     canaries = _canaries(audit, source, app_settings().canaries)
@@ -49,6 +55,7 @@ def look_at_canaries(
             versioning=versioning,
             workers=source.workers,
             heartbeat=heartbeat,
+            now=now,
         )
     ]
     failed = [seen for _record, seen in verdicts if not seen.verdict.is_known]

@@ -7,18 +7,19 @@ from itertools import pairwise
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from imagesync import logs
 from imagesync.audit.identity import log_adoption
+from imagesync.audit.ranges import take_away
 from imagesync.conf import app_settings
 from imagesync.core.cost import expectation
 from imagesync.core.strategy import choose_strategy
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NothingMatches
 from imagesync.models import Audit, AuditRange
-from imagesync.models.leases import LEASE, new_owner
-from imagesync.records import Scope, Source
+from imagesync.models.leases import database_clock, lease_end, new_owner
+from imagesync.records import Scope, Source, find_sources
 from imagesync.records.sampling import draw_sample
 from imagesync.records.splitting import estimated_records, split_keys
 
@@ -62,9 +63,12 @@ def open_audit(
                 marks=marks,
                 started_by=started_by,
                 user=user,
+                started_at=database_clock(Audit)(),
+                expected_records=records,
                 lease_owner=new_owner(),
-                lease_until=timezone.now() + LEASE,
+                lease_until=lease_end(),
             )
+            audit.refresh_from_db(fields=["lease_until"])
             AuditRange.objects.bulk_create(_ranges(audit, source, scope, records))
     except IntegrityError as error:
         running = _running(identity.fingerprint, scope)
@@ -77,7 +81,7 @@ def open_audit(
 
 
 def resume_audit(audit: Audit, source: Source) -> Audit:
-    """Take an interrupted audit over. Raises AlreadyRunning when it is under way, InvalidRequest when
+    """Take an interrupted or paused audit over. Raises AlreadyRunning when it is under way, InvalidRequest when
     the settings now point at another store."""
     identity = source.store.identity
     if identity.fingerprint != audit.fingerprint:
@@ -86,23 +90,37 @@ def resume_audit(audit: Audit, source: Source) -> Audit:
             f"{identity.bucket!r} (store {identity.fingerprint}). Start a new audit instead."
         )
     try:
-        taken = audit.take_lease(states=(Audit.State.INTERRUPTED,))
+        taken = audit.take_lease(states=(Audit.State.INTERRUPTED, Audit.State.PAUSED))
     except IntegrityError as error:  # the same scope is being audited anew
         running = _running(audit.fingerprint, Scope.from_dict(audit.scope))
         raise AlreadyRunning(_busy(running or audit)) from error
     if not taken:
         audit.refresh_from_db()
         raise AlreadyRunning(_busy(audit))
+    take_away(audit)  # one that was thought dead writes nothing more
+    audit.write(distributed=False, stage=Audit.Stage.OPENING, idle_sweeps=0)
     return audit
+
+
+def source_of(audit: Audit, *, workers: int | None = None) -> Source:
+    """The store of an audit, as the settings name it now. Raises InvalidRequest when they do not."""
+    for source in find_sources(fields=Scope.from_dict(audit.scope).fields, workers=workers):
+        if source.store.identity.fingerprint == audit.fingerprint:
+            return source
+    raise InvalidRequest(
+        f"{audit} looked at a store ({audit.fingerprint}) that the settings no longer name. Start a new audit instead."
+    )
 
 
 def interrupted_audit(source: Source, scope: Scope) -> Audit | None:
     """The newest audit of this store and scope, if it was interrupted (or its process died)."""
+    newest = newest_audit(source, scope)
+    return newest if newest is not None and newest.is_dead else None
+
+
+def newest_audit(source: Source, scope: Scope) -> Audit | None:
     same = Audit.objects.filter(fingerprint=source.store.identity.fingerprint, scope_key=scope.hash)
-    newest = same.order_by("-pk").first()
-    if newest is None or newest.complete or newest.lease_is_alive:
-        return None
-    return newest
+    return same.order_by("-pk").first()
 
 
 def _expectation(strategy: str, source: Source, scope: Scope, records: int) -> str:
@@ -134,7 +152,7 @@ def _retire_dead(fingerprint: str, scope: Scope) -> None:
         fingerprint=fingerprint,
         scope_key=scope.hash,
         state=Audit.State.RUNNING,
-        lease_until__lt=timezone.now(),
+        lease_until__lt=Now(),
     ).update(state=Audit.State.INTERRUPTED, lease_owner="", lease_until=None)
     running = _running(fingerprint, scope)
     if running is not None:
@@ -144,6 +162,8 @@ def _retire_dead(fingerprint: str, scope: Scope) -> None:
 def _busy(audit: Audit) -> str:
     if audit.complete:
         return f"Audit {audit.pk} is finished already."
+    if audit.state == Audit.State.CANCELLED:
+        return f"Audit {audit.pk} was cancelled. Start a new one."
     until = f"{audit.lease_until:%H:%M:%S} UTC" if audit.lease_until else "now"
     return (
         f"Audit {audit.pk} of bucket {audit.bucket!r} is running since {audit.started_at:%Y-%m-%d %H:%M:%S} UTC "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
+from imagesync.audit.progress import progress_of
+from imagesync.audit.ranges import requests_of
 from imagesync.conf import app_settings
 from imagesync.core.estimate import estimate_missing
 from imagesync.models import Audit, Finding, Purge
@@ -19,20 +21,24 @@ CHUNK = 2000
 
 def audit_document(audit: Audit) -> dict[str, Any]:
     """Everything but the findings, which ``finding_rows`` streams."""
+    requests = requests_of(audit)
     return {
         "schema": SCHEMA,
         "audit": audit.pk,
         "started_at": _instant(audit.started_at),
         "finished_at": _instant(audit.finished_at),
         "complete": audit.complete,
+        "state": audit.state,
+        "distributed": audit.distributed,
+        "progress": progress_of(audit),
         "scope": audit.scope,
         "trust": audit.trust,
         "reasons": audit.reasons,
         "store": audit.store_document,
         "strategy": audit.strategy,
         "strategy_reason": audit.strategy_reason,
-        "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **audit.requests},
-        "cost": _cost(audit),
+        "requests": {"HEAD": 0, "GET": 0, "LIST": 0, **requests},
+        "cost": _cost(requests),
         "counts": audit.counts,
         "estimate": _estimate(audit),
         "saw_all_objects": audit.saw_all_objects,
@@ -44,10 +50,10 @@ def audit_document(audit: Audit) -> dict[str, Any]:
     }
 
 
-def _cost(audit: Audit) -> dict[str, Any]:
+def _cost(requests: Mapping[str, int]) -> dict[str, Any]:
     """What the audit's requests cost, by the prices that are set now."""
     prices = app_settings().prices
-    return {"amount": round(prices.of(audit.requests), 6), "currency": prices.currency}
+    return {"amount": round(prices.of(requests), 6), "currency": prices.currency}
 
 
 def _estimate(audit: Audit) -> dict[str, Any] | None:

@@ -90,5 +90,6 @@ def confirmed(
         versioning=versioning,
         workers=source.workers,
         heartbeat=heartbeat,
+        now=judge.now,
     )
     return [*nameless, *(judge.looked_at(record, seen) for record, seen in looked)]

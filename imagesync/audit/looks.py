@@ -29,7 +29,7 @@ from imagesync.core.trust import Trust, trust_of
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import CannotLook
 from imagesync.models import Audit, AuditRange
-from imagesync.models.leases import LEASE, new_owner
+from imagesync.models.leases import lease_end, new_owner
 from imagesync.records import Record, Scope, Source, Target
 from imagesync.records.unreadable import readable
 from imagesync.storage.preflight import preflight
@@ -133,7 +133,7 @@ def _audit_of(source: Source, looks: Looks, started_by: str) -> Audit:
         versioning=looks.fitness.versioning,
         requests=dict(looks.requests),
         lease_owner=new_owner(),
-        lease_until=timezone.now() + LEASE,
+        lease_until=lease_end(),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from threading import Lock
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from imagesync.core.verdicts import Look
 from imagesync.records import Record
 from imagesync.storage.listing import ListedPage, list_page
-from imagesync.storage.probe import Asking, look_safely
+from imagesync.storage.probe import Asking, look_safely, utc_now
 from imagesync.storage.store import Store
 
 T = TypeVar("T")
@@ -73,9 +74,12 @@ class Answer(Generic[T]):
 class Requests:
     """Asks one store from ``workers`` threads. Use it as a context; on the way out nothing new is asked."""
 
-    def __init__(self, store: Store, *, workers: int, versioning: str) -> None:
+    def __init__(
+        self, store: Store, *, workers: int, versioning: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._store = store
         self._versioning = versioning
+        self._now = now
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="imagesync-ask")
 
     @staticmethod
@@ -117,6 +121,7 @@ class Requests:
                 record.key,
                 versioning=self._versioning,
                 expected=record.expected,
+                now=self._now,
             )
             for record in records
         ]

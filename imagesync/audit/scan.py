@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Protocol
@@ -76,6 +76,7 @@ class RangeScan:
         chooser: Chooser,
         batch_size: int,
         canaries: Reservoir[list[str]],
+        is_over: Callable[[], bool],
     ) -> None:
         self.part = part
         self._chunks = chunks
@@ -84,11 +85,13 @@ class RangeScan:
         self._judge = judge
         self._chooser = chooser
         self._batch_size = batch_size
-        self._canaries = canaries
+        self.canaries = canaries
+        self._is_over = is_over
         cursor: Cursor | None = tuple(part.cursor) if part.cursor else None
         self._comparison = Comparison(
             first=part.first_key, end=part.end_key, passed=cursor[0] if cursor else ""
         )
+        self._begun_behind = cursor
         self._batch = Batch(behind=cursor)
         self._begun_at = time.monotonic()
         self._candidates: list[Record] = []
@@ -102,18 +105,21 @@ class RangeScan:
         self._step: Step = chooser.first()
 
     def steps(self) -> Iterator[Answer[Any] | Batch]:
+        ends = True
         try:
-            yield from self._walk()
+            ends = yield from self._walk()
         except ListingBroken as failure:
             if isinstance(failure, NotInByteOrder):
                 raise
             self._batch.failure = failure
             yield from self._leave_unseen(failure)
-        yield from self._flush(ends=True)
+        if ends:
+            yield from self._flush(ends=True)
 
     # --- walking ---------------------------------------------------------------------------------------
 
-    def _walk(self) -> Iterator[Answer[Any] | Batch]:
+    def _walk(self) -> Generator[Answer[Any] | Batch, None, bool]:
+        """Whether the end was reached: when time is up, what there is is handed over and the rest left to others."""
         for chunk in self._chunks:
             self._chunk = chunk
             self._comparison.records(chunk.keys)
@@ -124,11 +130,13 @@ class RangeScan:
                     yield from self._probe(chunk, self._step)
                 else:
                     yield from self._next_page(next_key=key)
-                if self._is_full():
+                if self._is_full() or self._may_stop():
                     yield from self._flush()
-        yield from self._to_the_end()
+                    if self._may_stop():
+                        return False
+        return (yield from self._to_the_end())
 
-    def _to_the_end(self) -> Iterator[Answer[Any] | Batch]:
+    def _to_the_end(self) -> Generator[Answer[Any] | Batch, None, bool]:
         """No record is left: the objects behind the last one are counted, as far as that is worth its requests."""
         self._pass_objects()
         while not self._comparison.listing_ended and isinstance(self._step, PageOn):
@@ -137,6 +145,7 @@ class RangeScan:
             if self._is_full():
                 yield from self._flush()
         self._batch.unseen |= not self._comparison.listing_ended
+        return True
 
     def _next_page(self, *, next_key: str | None) -> Iterator[Answer[Any]]:
         self._pass_objects()
@@ -228,10 +237,10 @@ class RangeScan:
 
     def _offer_canaries(self, chunk: Chunk, begin: int, end: int, not_present: set[int]) -> None:
         if not not_present:
-            self._canaries.offer(end - begin, lambda n: canary(chunk.record(begin + n)))
+            self.canaries.offer(end - begin, lambda n: canary(chunk.record(begin + n)))
             return
         present = [index for index in range(begin, end) if index not in not_present]
-        self._canaries.offer(len(present), lambda n: canary(chunk.record(present[n])))
+        self.canaries.offer(len(present), lambda n: canary(chunk.record(present[n])))
 
     def _note(self, judgement: Judgement) -> None:
         self._batch.counts[judgement.look.verdict] += 1
@@ -260,7 +269,7 @@ class RangeScan:
             judgement = self._judge.looked_at(record, seen)
             self._note(judgement)
             if judgement.look.verdict is Verdict.PRESENT:
-                self._canaries.offer(1, lambda _n, record=record: canary(record))  # type: ignore[misc]
+                self.canaries.offer(1, lambda _n, record=record: canary(record))  # type: ignore[misc]
 
     def _leave_unseen(self, failure: ListingBroken) -> Iterator[Answer[Any] | Batch]:
         """The listing broke off: what lies behind is not absent but unseen."""
@@ -289,6 +298,10 @@ class RangeScan:
             or len(batch.judgements) + len(self._candidates) >= MOST_TO_WRITE
             or time.monotonic() - self._begun_at > SECONDS_BETWEEN_BATCHES
         )
+
+    def _may_stop(self) -> bool:
+        """Only behind a record: who goes on begins there, and would never get past what lies before it."""
+        return self._is_over() and (self._batch.upto or self._batch.behind) != self._begun_behind
 
     def _flush(self, *, ends: bool = False) -> Iterator[Answer[Any] | Batch]:
         """Confirm what the listing lacks, and hand over what there is."""

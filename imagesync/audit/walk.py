@@ -16,13 +16,17 @@ _Running = tuple[RangeScan, Iterator[Answer[Any] | Batch]]
 
 
 def walk(
-    scans: Iterator[RangeScan], *, side_by_side: int, heartbeat: Callable[[], None]
+    scans: Iterator[RangeScan],
+    *,
+    side_by_side: int,
+    heartbeat: Callable[[], None],
+    beat_every: float = HEARTBEAT_SECONDS,
 ) -> Iterator[tuple[RangeScan, Batch]]:
     """Drive scans, up to ``side_by_side`` at a time, from this one thread.
 
     Another one is begun when there is nothing to do for those under way but to wait, so a store that answers fast has few
-    of them, each with its pages and rows in memory. ``heartbeat`` is called every few seconds while nothing is answered.
-    Raises what a scan raises.
+    of them, each with its pages and rows in memory. ``heartbeat`` is called after each ``beat_every`` seconds in
+    which nothing is answered. Raises what a scan raises.
     """
     under_way = 0
     # of this walk alone: what a walk that was broken off still waits for must not be taken for one of ours
@@ -35,7 +39,7 @@ def walk(
         if running is None:
             if not under_way:
                 return
-            running = _next(answered, seconds=HEARTBEAT_SECONDS)
+            running = _next(answered, seconds=beat_every)
         if running is None:
             heartbeat()
             continue

@@ -11,3 +11,6 @@ class Progress:
 
     def advance(self, done: int, **figures: int) -> None:
         """``done`` records are through so far, with some figures to show."""
+
+    def report(self, done: int, *, rate: float | None, seconds_left: int | None, **figures: int) -> None:
+        """The same of work that other processes do, who know at which rate."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -48,3 +48,18 @@ class Reservoir(Generic[T]):
 
     def _chance(self) -> float:
         return 1.0 - self._random.random()  # never 0, which has no logarithm
+
+
+def merged(drawn: Iterable[tuple[Sequence[T], int]], size: int, *, seed: int) -> list[T]:
+    """One sample out of several: each is what was kept, and of how many; of all together every item has the same chance."""
+    chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    pots = [(chance.sample(list(kept), len(kept)), passed) for kept, passed in drawn if kept and passed]
+    taken: list[T] = []
+    while pots and len(taken) < size:
+        number = chance.choices(range(len(pots)), [passed for _kept, passed in pots])[0]
+        kept, passed = pots[number]
+        taken.append(kept.pop())
+        pots[number] = kept, passed - 1
+        if not kept or passed < 2:
+            del pots[number]
+    return taken

@@ -188,7 +188,9 @@ class _Keeping:
     def _finish(self, freshness: Freshness) -> None:
         """The audit that was under way: resume it when its process died, then account for it."""
         audit: Any = freshness.audit
-        if audit.complete:
+        if audit.state == Audit.State.PAUSED:
+            raise AlreadyRunning(f"Audit {audit.pk} is paused.")
+        if audit.complete or audit.state == Audit.State.CANCELLED:
             self._account(freshness, audit)
         else:
             self._carry_out(freshness, resume_audit(audit, self.source))

@@ -17,7 +17,7 @@ from imagesync.jobs.rights import Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
 from imagesync.jobs.written import confirmed_rows, is_written, write_down
 from imagesync.models import Audit, Job, JobRecord, Purge
-from imagesync.models.leases import LEASE
+from imagesync.models.leases import lease_end
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope
@@ -115,7 +115,7 @@ class _Beat(Progress):
             self._at = time.monotonic()
             # not renew_lease: whoever took over finds the audit or the purge under its own lease
             Job.objects.filter(pk=self._job.pk, lease_owner=self._job.lease_owner).update(
-                lease_until=timezone.now() + LEASE
+                lease_until=lease_end()
             )
 
 

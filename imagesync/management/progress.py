@@ -28,12 +28,21 @@ class TerminalProgress(Progress):
             self.stderr.write(f"{what} ...", style_func=str)
 
     def advance(self, done: int, **figures: int) -> None:
+        seconds = time.monotonic() - self.began_at
+        rate = done / seconds if seconds else 0.0
+        left = max(0.0, (self.total - done) / rate) if self.total and rate else None
+        self._show(done, rate, left, figures)
+
+    def report(self, done: int, *, rate: float | None, seconds_left: int | None, **figures: int) -> None:
+        self._show(done, rate or 0.0, seconds_left, figures)
+
+    def _show(self, done: int, rate: float, left: float | None, figures: dict[str, int]) -> None:
         now = time.monotonic()
         pause = TERMINAL_SECONDS if self.terminal else LOG_SECONDS
         if self.silent or now - self.shown_at < pause:
             return
         self.shown_at = now
-        line = self._line(done, now - self.began_at, figures)
+        line = self._line(done, rate, left, figures)
         if self.terminal:
             self.stderr.write(f"\r\033[K{line}", ending="", style_func=str)
             self.stderr.flush()
@@ -47,14 +56,13 @@ class TerminalProgress(Progress):
             self.stderr.write("", style_func=str)
             self.line_is_open = False
 
-    def _line(self, done: int, seconds: float, figures: dict[str, int]) -> str:
-        rate = done / seconds if seconds else 0.0
+    def _line(self, done: int, rate: float, left: float | None, figures: dict[str, int]) -> str:
         parts = [f"{done:,}"]
         if self.total:
             parts = [f"{done:,} / {self.total:,}", f"{100 * done / self.total:.1f} %"]
         parts.append(f"{rate:,.0f}/s")
-        if self.total and rate:
-            parts.append(f"{_span(max(0.0, (self.total - done) / rate))} left")
+        if left is not None:
+            parts.append(f"{_span(left)} left")
         parts += [f"{name} {number:,}" for name, number in figures.items()]
         return "  ".join(parts)
 

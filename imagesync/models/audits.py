@@ -20,6 +20,8 @@ class Audit(Leased):
     class State(models.TextChoices):
         RUNNING = "running", _("running")
         INTERRUPTED = "interrupted", _("interrupted")
+        PAUSED = "paused", _("paused")
+        CANCELLED = "cancelled", _("cancelled")
         FINISHED = "finished", _("finished")
 
     class Trust(models.TextChoices):
@@ -27,7 +29,16 @@ class Audit(Leased):
         DEGRADED = "degraded", _("degraded")
         UNTRUSTWORTHY = "untrustworthy", _("untrustworthy")
 
+    class Stage(models.TextChoices):
+        OPENING = "opening", _("checking the store")
+        COMPARING = "comparing", _("comparing")
+        CLOSING = "closing", _("checking the store once more")
+
     state = models.CharField(max_length=16, choices=State.choices, default=State.RUNNING)
+    stage = models.CharField(max_length=16, choices=Stage.choices, default=Stage.OPENING)
+    distributed = models.BooleanField(
+        default=False, help_text=_("Whether the cluster's workers share its ranges.")
+    )
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
     started_by = models.CharField(max_length=64, blank=True, help_text=_("command, admin or schedule"))
@@ -76,6 +87,18 @@ class Audit(Leased):
         help_text=_("What was open when an audit of everything ended, by field and date."),
     )
 
+    expected_records = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text=_("About how many records it has to judge.")
+    )
+    comparing_since = models.DateTimeField(null=True, blank=True, help_text=_("Begun or resumed."))
+    comparing_from = models.PositiveBigIntegerField(
+        default=0, help_text=_("Records that had been judged by then.")
+    )
+    enqueued_at = models.DateTimeField(null=True, blank=True, editable=False)
+    idle_sweeps = models.PositiveSmallIntegerField(
+        default=0, editable=False, help_text=_("How often it was enqueued anew without getting on.")
+    )
+
     class Meta:
         verbose_name = _("audit")
         verbose_name_plural = _("audits")
@@ -98,6 +121,13 @@ class Audit(Leased):
         return self.state == self.State.FINISHED
 
     @property
+    def is_dead(self) -> bool:
+        """Whether it was interrupted, or its process went away before the end: it can be resumed."""
+        return self.state == self.State.INTERRUPTED or (
+            self.state == self.State.RUNNING and not self.lease_is_alive
+        )
+
+    @property
     def store_document(self) -> dict[str, str]:
         return {
             name: getattr(self, name)
@@ -106,7 +136,7 @@ class Audit(Leased):
 
 
 class AuditRange(Leased):
-    """A stretch of the key space: the unit of resuming."""
+    """A stretch of the key space: the unit of resuming, and of sharing work between processes."""
 
     class State(models.TextChoices):
         PENDING = "pending", _("pending")
@@ -121,6 +151,10 @@ class AuditRange(Leased):
     )
     state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
     counts = models.JSONField(default=dict)
+    requests = models.JSONField(
+        default=dict, help_text=_("Requests by kind, as far as they are written down.")
+    )
+    canaries = models.JSONField(default=list, help_text=_("Some of its records seen present."))
     unreferenced = models.PositiveBigIntegerField(default=0)
     whole = models.BooleanField(default=True, help_text=_("Whether all its objects were seen so far."))
     failure = models.JSONField(null=True, blank=True, help_text=_("Why its listing broke off."))

@@ -15,6 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from imagesync import logs, signals
@@ -24,7 +25,7 @@ from imagesync.core.rails import plan_is_stale
 from imagesync.core.verdicts import Look, Verdict
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Finding, Purge, Tombstone
-from imagesync.models.leases import LEASE, new_owner
+from imagesync.models.leases import lease_end, new_owner
 from imagesync.purge.copies import clear_copy
 from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.lonely import delete_lonely
@@ -91,13 +92,13 @@ def _claim(purge: Purge, source: Source) -> None:
     if stale is not None:
         raise PurgeRefused(**stale.to_dict())
     Purge.objects.filter(
-        fingerprint=purge.fingerprint, state=Purge.State.RUNNING, lease_until__lt=now
+        fingerprint=purge.fingerprint, state=Purge.State.RUNNING, lease_until__lt=Now()
     ).update(state=Purge.State.INTERRUPTED, lease_owner="", lease_until=None)
     owner = new_owner()
     try:
         with transaction.atomic():
             claimed = Purge.objects.filter(pk=purge.pk, state=Purge.State.PLANNED).update(
-                state=Purge.State.RUNNING, started_at=now, lease_owner=owner, lease_until=now + LEASE
+                state=Purge.State.RUNNING, started_at=now, lease_owner=owner, lease_until=lease_end()
             )
     except IntegrityError as error:  # one running purge of a store, held by the database
         raise PurgeRefused(

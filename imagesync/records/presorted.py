@@ -74,6 +74,13 @@ def presorted_fields(
         yield found
 
 
+def fields_to_sort(source: Source, scope: Scope) -> list[str]:
+    """The fields of a source that would be, by label."""
+    if scope.is_explicit:
+        return []
+    return [target.label for target in source.targets if _needs_sorting(target, source, scope)]
+
+
 def _needs_sorting(target: Target, source: Source, scope: Scope) -> bool:
     return not has_byte_order_index(target.model, target.field) and (
         estimated_rows(target, source, scope) > SORTED_BY_THE_DATABASE

@@ -99,7 +99,7 @@ def test_audit__at_a_batchs_edge_takes_no_finding_for_over(
     memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The edges lie within keys of several fields, whose primary keys are numbers, text and UUIDs."""
-    monkeypatch.setattr("imagesync.audit.run.record_chunks", partial(record_chunks, size=3))
+    monkeypatch.setattr("imagesync.audit.comparing.record_chunks", partial(record_chunks, size=3))
     monkeypatch.setattr("imagesync.audit.scan.MOST_TO_WRITE", 1)
     store, source = memory_source()
     populate(store)

@@ -83,7 +83,7 @@ def test_audit__of_objects_that_come_and_go_calls_none_missing_that_is_there(
 def test_audit__of_records_that_come_go_and_are_renamed_marks_none_wrongly(
     memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagesync.audit.run.record_chunks", partial(record_chunks, size=500))
+    monkeypatch.setattr("imagesync.audit.comparing.record_chunks", partial(record_chunks, size=500))
     store, source = filled(memory_source)
     store.put("new.jpg")
     steps = [

@@ -7,18 +7,30 @@ from django.core.management.base import CommandError
 
 from imagesync.audit import (
     audit_document,
+    cancel_audit,
     carry_out,
     finding_rows,
     interrupted_audit,
     open_audit,
+    pause_audit,
     resume_audit,
+    spread,
+    wait_for,
 )
 from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.freshness import Outcome, freshness_of, keep_fresh
-from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, by_command, output
+from imagesync.management.base import (
+    FINDINGS,
+    INTERRUPTED,
+    OUR_SIDE,
+    STORE,
+    ImageSyncCommand,
+    by_command,
+    output,
+)
 from imagesync.management.progress import TerminalProgress
 from imagesync.metrics import lasting_gauges
 from imagesync.models import Audit
@@ -40,6 +52,8 @@ class Command(ImageSyncCommand):
   manage.py check_s3_images --format prometheus --output /var/lib/node_exporter/imagesync.prom
   manage.py check_s3_images --resume
   manage.py check_s3_images --stale
+  manage.py check_s3_images --distributed
+  manage.py check_s3_images --pause 7
 """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -93,6 +107,21 @@ class Command(ImageSyncCommand):
             "--workers", metavar="N", type=int, default=None, help="Requests under way at once."
         )
         parser.add_argument(
+            "--distributed",
+            action="store_true",
+            help="Have the workers of the django-q2 cluster share the audit, and wait for them.",
+        )
+        parser.add_argument(
+            "--pause", metavar="AUDIT", type=int, default=None, help="Stop a running audit until --resume."
+        )
+        parser.add_argument(
+            "--cancel",
+            metavar="AUDIT",
+            type=int,
+            default=None,
+            help="End an audit for good; nothing that it found counts.",
+        )
+        parser.add_argument(
             "--format",
             choices=(*AUDIT_FORMATS, PROMETHEUS),
             default="text",
@@ -119,6 +148,9 @@ class Command(ImageSyncCommand):
         fatal = parse_fail_on(fail_on)
         if limit < 0:
             raise InvalidRequest(f"--limit {limit}: write 0 or more.")
+        if options["pause"] is not None or options["cancel"] is not None:
+            self._stop(options["pause"], options["cancel"])
+            return
         if options["stale"]:
             self._keep_fresh(fatal, format, limit, options)
             return
@@ -134,7 +166,49 @@ class Command(ImageSyncCommand):
 
     def _audited(self, options: dict[str, Any]) -> list[Audit]:
         sources, scope = self._asked(options)
-        return [self._carry_out(self._open(source, scope, options), source) for source in sources]
+        audits = [self._begin(self._open(source, scope, options), source, options) for source in sources]
+        return [self._wait(audit) if audit.distributed else audit for audit in audits]
+
+    def _begin(self, audit: Audit, source: Source, options: dict[str, Any]) -> Audit:
+        """Hand it to the cluster, or carry it out here."""
+        if options["distributed"]:
+            if spread(audit, source):
+                self.say(f"Audit {audit.pk} is handed to the cluster.")
+                return audit
+            self.say(
+                "A large field has no index in byte order (imagesync.W007), so this process does it alone."
+            )
+        return self._carry_out(audit, source)
+
+    def _wait(self, audit: Audit) -> Audit:
+        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
+        try:
+            wait_for(audit, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"The cluster goes on with audit {audit.pk}. --resume {audit.pk} waits for it again, "
+                f"--pause {audit.pk} or --cancel {audit.pk} stops it."
+            ) from None
+        finally:
+            progress.end()
+        if audit.state == Audit.State.CANCELLED:
+            raise CommandError(f"Audit {audit.pk} was cancelled.", returncode=OUR_SIDE)
+        if not audit.complete:
+            raise CommandError(
+                f"Audit {audit.pk} is {audit.get_state_display()}; go on with: check_s3_images --resume {audit.pk}",
+                returncode=INTERRUPTED,
+            )
+        return audit
+
+    def _stop(self, pause: int | None, cancel: int | None) -> None:
+        if pause is not None and cancel is not None:
+            raise InvalidRequest("--pause and --cancel exclude each other.")
+        if pause is not None:
+            pause_audit(_audit_of(pause))
+            self.say(f"Audit {pause} is paused; go on with: check_s3_images --resume {pause}")
+        elif cancel is not None:
+            cancel_audit(_audit_of(cancel))
+            self.say(f"Audit {cancel} is cancelled. Nothing that it found counts.")
 
     def _keep_fresh(
         self, fatal: frozenset[Verdict], format: str, limit: int, options: dict[str, Any]
@@ -192,12 +266,15 @@ class Command(ImageSyncCommand):
         audit = _audit_to_resume(options["resume"])
         if audit.complete:
             return [audit]
+        if audit.distributed and audit.state == Audit.State.RUNNING and not audit.is_dead:
+            return [self._wait(audit)]
         scope = Scope.from_dict(audit.scope)
         sources = find_sources(fields=scope.fields, workers=_workers(options["workers"]))
         source = next(
             (one for one in sources if one.store.identity.fingerprint == audit.fingerprint), sources[0]
         )
-        return [self._carry_out(resume_audit(audit, source), source)]
+        resumed = self._begin(resume_audit(audit, source), source, options)
+        return [self._wait(resumed) if resumed.distributed else resumed]
 
     def _carry_out(self, audit: Audit, source: Source) -> Audit:
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
@@ -277,13 +354,17 @@ def _matches(source: Source, scope: Scope) -> bool:
         return False
 
 
+def _audit_of(number: int) -> Audit:
+    audit = Audit.objects.filter(pk=number).first()
+    if audit is None:
+        raise NothingMatches(f"There is no audit {number}.")
+    return audit
+
+
 def _audit_to_resume(number: int) -> Audit:
     if number:
-        audit = Audit.objects.filter(pk=number).first()
-        if audit is None:
-            raise NothingMatches(f"There is no audit {number}.")
-        return audit
-    unfinished = Audit.objects.exclude(state=Audit.State.FINISHED).first()
+        return _audit_of(number)
+    unfinished = Audit.objects.exclude(state__in=(Audit.State.FINISHED, Audit.State.CANCELLED)).first()
     if unfinished is None:
         raise NothingMatches("No audit was interrupted; there is nothing to resume.")
     return unfinished

@@ -1,0 +1,140 @@
+"""The middle of an audit: as many of its ranges as can be had, compared with the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from django.db import router, transaction
+
+from imagesync.audit.course import Course
+from imagesync.audit.pages import StorePages, sorted_pages
+from imagesync.audit.ranges import Claims, beat_seconds, counts_of
+from imagesync.audit.requests import Requests
+from imagesync.audit.scan import Batch, Pages, RangeScan
+from imagesync.audit.walk import HEARTBEAT_SECONDS, walk
+from imagesync.conf import app_settings
+from imagesync.core.reservoir import Reservoir
+from imagesync.core.strategy import Chooser
+from imagesync.core.trust import listing_failed
+from imagesync.exceptions import NotInByteOrder
+from imagesync.models import AuditRange
+from imagesync.records import Chunk, record_chunks
+from imagesync.records.keyset import as_stored
+from imagesync.records.presorted import PresortedRows, presorted_fields
+
+
+def never() -> bool:
+    return False
+
+
+class Comparing:
+    """Walks ranges, each from its cursor on. Progress is committed with what it rests on.
+
+    ``side_by_side`` ranges are under way at most. When ``is_over`` says so no other is begun, and those under way are
+    left where they are, written down, for others to go on with.
+    """
+
+    def __init__(self, course: Course, *, side_by_side: int, is_over: Callable[[], bool] = never) -> None:
+        self.course = course
+        self.audit = course.audit
+        self.source = course.source
+        self.claims = Claims(course.audit)
+        self.counts: Counter[str] = Counter()
+        """Of the whole audit, as far as this process knows."""
+        self._side_by_side = side_by_side
+        self._is_over = is_over
+        self._presorted: Mapping[str, PresortedRows] = {}
+
+    def run(self) -> int:
+        """Returns how many records were judged here. Raises AlreadyRunning when the audit, or a range, was lost to another process, or somebody paused it."""
+        total = self.audit.expected_records or 0
+        self.course.progress.begin(f"comparing {total:,} records with the store", total)
+        self.counts = counts_of(self.audit)
+        before = self.counts["records"]
+        try:
+            with (
+                presorted_fields(self.source, self.course.scope, self.claims.renew) as self._presorted,
+                Requests(
+                    self.source.store,
+                    workers=self.source.workers,
+                    versioning=self.audit.versioning,
+                    now=self.course.now,
+                ) as requests,
+            ):
+                self._compare(requests)
+        finally:
+            self.claims.release()
+        return self.counts["records"] - before
+
+    def _compare(self, requests: Requests) -> None:
+        prefix = max(self.source.store.identity.prefix, self.course.scope.prefix, key=len)
+        try:
+            self._walk(requests, StorePages(requests, prefix))
+        except NotInByteOrder as disorder:
+            self.audit.write(in_order=False)
+            self.claims.release()
+            self._is_over = never  # the whole listing is sorted, so it had better be used
+            with sorted_pages(self.source.store, prefix, disorder, self.claims.renew) as pages:
+                self._walk(requests, pages)
+
+    def _walk(self, requests: Requests, pages: Pages) -> None:
+        beat_every = min(HEARTBEAT_SECONDS, beat_seconds())
+        for scan, batch in walk(
+            self._scans(requests, pages),
+            side_by_side=self._side_by_side,
+            heartbeat=self.claims.renew,
+            beat_every=beat_every,
+        ):
+            self._write_down(scan, batch)
+            self.claims.renew_if_due()
+            self.course.progress.advance(self.counts["records"], missing=self.counts["missing"])
+
+    def _scans(self, requests: Requests, pages: Pages) -> Iterator[RangeScan]:
+        settings = app_settings()
+        while not self._is_over() and (part := self.claims.take()) is not None:
+            yield RangeScan(
+                part,
+                self._chunks(part),
+                pages=pages,
+                requests=requests,
+                judge=self.course.judge,
+                chooser=Chooser(self.audit.strategy, break_even=settings.prices.break_even),
+                batch_size=settings.batch_size,
+                canaries=Reservoir(settings.canaries, seed=part.pk, kept=part.canaries),
+                is_over=self._is_over,
+            )
+
+    def _chunks(self, part: AuditRange) -> Iterator[Chunk]:
+        return record_chunks(
+            self.source,
+            self.course.scope,
+            first_key=part.first_key,
+            end_key=part.end_key,
+            after=tuple(part.cursor) if part.cursor else None,
+            presorted=self._presorted,
+        )
+
+    def _write_down(self, scan: RangeScan, batch: Batch) -> None:
+        part = scan.part
+        with transaction.atomic(using=router.db_for_write(AuditRange)):
+            self.claims.hold(part)
+            self.course.book.note(part, batch, self.course.now())
+            if batch.upto is not None:
+                key, label, pk = batch.upto
+                part.cursor = [key, label, as_stored(pk)]
+            part.counts = dict(Counter(part.counts) + batch.counts)
+            part.requests = dict(Counter(part.requests) + self.course.spent.take())
+            part.canaries = scan.canaries.kept
+            part.unreferenced += batch.unnamed
+            part.whole &= not batch.unseen
+            if batch.failure is not None:
+                part.failure = listing_failed(str(batch.failure), batch.failure.reason).to_dict()
+            if batch.ends:
+                part.state, part.lease_owner, part.lease_until = AuditRange.State.DONE, "", None
+            part.save(update_fields=WRITTEN if batch.ends else WRITTEN_UNDER_WAY)
+        self.counts += batch.counts
+
+
+WRITTEN_UNDER_WAY = ("cursor", "counts", "requests", "canaries", "unreferenced", "whole", "failure")
+WRITTEN = (*WRITTEN_UNDER_WAY, "state", "lease_owner", "lease_until")
