@@ -64,6 +64,7 @@ def sqlite_lanes() -> list[Lane]:
         "--ignore=tests/django/test_watch_processes.py",
         "--deselect=tests/django/test_admin_selection.py::test_select_all__five_thousand_records_go",
         "--deselect=tests/django/test_tasks.py::test_qcluster",
+        "--deselect=tests/django/test_schedules.py::test_qcluster",
     ]
     rest = ["tests/core", "tests/storage", "tests/project", "tests/docs"]
     return [

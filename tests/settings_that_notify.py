@@ -9,6 +9,8 @@ from project.settings import INSTALLED_APPS as ALL_APPS
 
 HAS_QUEUE = "NOTIFY_QUEUE" in os.environ
 INSTALLED_APPS = [one for one in ALL_APPS if one != "django_q" or HAS_QUEUE]
+if HAS_QUEUE:
+    INSTALLED_APPS.append("tests.hasty.HastyConfig")
 ADMINS = [("Operator", "operator@example.com")]
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = os.environ["NOTIFY_MAILS"]

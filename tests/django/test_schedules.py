@@ -171,7 +171,8 @@ def test_qcluster__two_schedules_at_the_same_minute_do_the_work_once(s3: Embedde
     twin.pk = None
     twin.name = "somebody's own"
     twin.save()
-    cluster = start(s3, BUCKET, "qcluster")  # of two workers
+    hasty = {"DJANGO_SETTINGS_MODULE": "tests.settings_of_hasty_cluster"}
+    cluster = start(s3, BUCKET, "qcluster", **hasty)  # of two workers
     try:
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and Task.objects.count() < 2:
