@@ -1,10 +1,11 @@
-"""Each screen: no sideways scrolling on a telephone, nothing against the policy, nothing asked of the store."""
+"""Each screen: for telephone, keyboard, screen reader and tired eyes; nothing against the policy, nothing asked of S3."""
 
 from __future__ import annotations
 
 import select
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,14 +19,7 @@ from tests.browser.screens import Screen, screens, screens_that_ask
 from tests.browser.site import Site
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 400, "height": 800}
-SIDEWAYS = """() => {
-    const page = document.scrollingElement, over = [];
-    if (page.scrollWidth <= innerWidth) return "";
-    for (const one of document.body.querySelectorAll("*")) {
-        if (one.getBoundingClientRect().right > innerWidth + 1) over.push(`${one.tagName}.${one.className}`);
-    }
-    return `${page.scrollWidth} px: ${over.slice(0, 12).join(" ")}`;
-}"""
+LOOKS = (Path(__file__).parent / "looks.js").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +42,7 @@ def silent(s3: EmbeddedS3) -> Iterator[socket.socket]:
 def test_screens__while_the_store_says_nothing(
     s3: EmbeddedS3, visit: Callable[..., Page], silent: socket.socket
 ) -> None:
-    """Fit a telephone, keep to the policy (else the console says so), and ask the store nothing."""
+    """Can be used by everybody, keep to the policy (else the console says so), and ask the store nothing."""
     page = visit()
     page.context.route(
         lambda address: ":" + str(silent.getsockname()[1]) in address, lambda route: route.abort()
@@ -66,15 +60,18 @@ def test_screens__of_what_asks_the_store(s3: EmbeddedS3, visit: Callable[..., Pa
     assert {one.name: found for one in screens_that_ask() if (found := looked_at(page, one))} == {}
 
 
-def looked_at(page: Page, screen: Screen) -> str:
-    """What is too wide for a telephone on it."""
+def looked_at(page: Page, screen: Screen) -> list[str]:
+    """What is wrong with it, wide or narrow, in the light or in the dark."""
     page.set_viewport_size(WIDE)
     page.goto(screen.address)
     screen.then(page)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.set_viewport_size(NARROW)
-    found: str = page.evaluate(SIDEWAYS)
-    return found
+    found: list[str] = []
+    for size, scheme in ((WIDE, "light"), (NARROW, "dark"), (NARROW, "light")):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        found += page.evaluate(LOOKS)
+    return sorted(set(found))
 
 
 def test_pictures__are_shown_under_the_policy_and_described(
