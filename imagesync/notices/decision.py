@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import router, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from imagesync.conf import NotifySettings, app_settings
@@ -20,7 +21,6 @@ def decide(*, now: datetime | None = None) -> list[Notice]:
     notify = app_settings().notify
     if not notify.channels:
         return []
-    now = now or timezone.now()
     known = {one.fingerprint: one for one in ToldStore.objects.all()}
     found: list[Notice] = []
     for store in audited_stores(fields_by_alias()):
@@ -29,7 +29,10 @@ def decide(*, now: datetime | None = None) -> list[Notice]:
     return found
 
 
-def _decide(store: AuditedStore, told: ToldStore, notify: NotifySettings, now: datetime) -> list[Notice]:
+def _decide(
+    store: AuditedStore, told: ToldStore, notify: NotifySettings, at: datetime | None
+) -> list[Notice]:
+    now = at or timezone.now()
     before = Told.from_dict(told.state)
     # a store that is kept fresh by slices has one of them looked at within that time, at the latest
     overdue_after = max(notify.overdue_after, app_settings().freshness or notify.overdue_after)
@@ -51,7 +54,7 @@ def _decide(store: AuditedStore, told: ToldStore, notify: NotifySettings, now: d
                 change=told.version,
                 channel=channel,
                 document=document,
-                due_at=now,
+                due_at=at or Now(),
                 created_at=now,
             )
             for channel in notify.channels

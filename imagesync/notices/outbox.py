@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from imagesync.conf import app_settings
@@ -30,15 +31,14 @@ GIVEN_UP_AFTER = timedelta(days=3)
 
 def due_notices(*, now: datetime | None = None) -> QuerySet[Notice]:
     """What is to be sent now, the oldest first."""
-    return Notice.objects.filter(_due(now or timezone.now())).order_by("pk")
+    return Notice.objects.filter(_due(now)).order_by("pk")
 
 
 def deliver(notice: int, *, now: datetime | None = None) -> str:
     """Send one notice, unless somebody else sends it or did. Returns its state; empty when it was not ours."""
-    now = now or timezone.now()
     owner = new_owner()
     ours = Notice.objects.filter(_due(now), pk=notice).update(
-        state=Notice.State.RUNNING, lease_owner=owner, lease_until=now + SENDING, attempts=F("attempts") + 1
+        state=Notice.State.RUNNING, lease_owner=owner, lease_until=Now() + SENDING, attempts=F("attempts") + 1
     )
     if not ours:
         return ""
@@ -70,9 +70,10 @@ def send_test() -> dict[str, str]:
     return {name: _send(name, message) for name in app_settings().notify.channels}
 
 
-def _due(now: datetime) -> Q:
-    waiting = Q(state=Notice.State.WAITING, due_at__lte=now)
-    return waiting | Q(state=Notice.State.RUNNING, lease_until__lt=now)
+def _due(now: datetime | None) -> Q:
+    """By the database's clock: those of two machines may be an hour apart."""
+    waiting = Q(state=Notice.State.WAITING, due_at__lte=now or Now())
+    return waiting | Q(state=Notice.State.RUNNING, lease_until__lt=Now())
 
 
 def _send(name: str, message: Message) -> str:
@@ -89,14 +90,14 @@ def _send(name: str, message: Message) -> str:
     return ""
 
 
-def _outcome(notice: Notice, failure: str, now: datetime) -> dict[str, object]:
+def _outcome(notice: Notice, failure: str, now: datetime | None) -> dict[str, object]:
     if not failure:
         return {"state": Notice.State.SENT, "sent_at": timezone.now()}
     is_set = notice.channel in app_settings().notify.channels
-    if not is_set or now - notice.created_at > GIVEN_UP_AFTER:
+    if not is_set or (now or timezone.now()) - notice.created_at > GIVEN_UP_AFTER:
         return {"state": Notice.State.GIVEN_UP}
     wait = timedelta(minutes=WAITS[min(notice.attempts, len(WAITS)) - 1])
-    return {"state": Notice.State.WAITING, "due_at": now + wait}
+    return {"state": Notice.State.WAITING, "due_at": (now or Now()) + wait}
 
 
 def _log(notice: Notice, state: object, failure: str) -> None:
