@@ -6,7 +6,8 @@
     ├── CannotLook            the store could not be reached, looked at or believed      exit 4
     │   ├── ListingBroken     a listing page contradicts what was asked, or itself
     │   │   └── NotInByteOrder    ... by nothing but the order of its keys
-    │   └── QueueRefused      the queue of events does not exist, or refuses the application
+    │   └── QueueFailed       the queue of events could not be asked
+    │       └── QueueRefused      ... and cannot be until somebody changes something
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
@@ -46,8 +47,18 @@ class NotInByteOrder(ListingBroken):
     """A listing page is good but for the order of its keys: the store lists in another one, or ignores StartAfter."""
 
 
-class QueueRefused(CannotLook):
-    """The queue that S3's events arrive in does not exist or refuses; asking again without a change is of no use."""
+class QueueFailed(CannotLook):
+    """The queue that S3's events arrive in could not be asked; ``diagnosis`` is its id (docs/diagnoses.md)."""
+
+    def __init__(self, id: str, fact: str, hint: str) -> None:
+        super().__init__(f"{fact} {hint}")
+        self.diagnosis = id
+        self.fact = fact
+        self.hint = hint
+
+
+class QueueRefused(QueueFailed):
+    """The queue does not exist or refuses; asking again without a change is of no use."""
 
 
 class UploadNotVerified(ImageSyncError):

@@ -10,6 +10,7 @@ from imagesync.admin.images import ImageAdmin
 from imagesync.admin.mixin import ImageSyncAdminMixin
 from imagesync.admin.notices import NoticeAdmin
 from imagesync.admin.purges import PurgeAdmin, TombstoneAdmin
+from imagesync.admin.set_aside import SetAsideMessageAdmin
 
 __all__ = [
     "AuditAdmin",
@@ -19,5 +20,6 @@ __all__ = [
     "ImageSyncAdminMixin",
     "NoticeAdmin",
     "PurgeAdmin",
+    "SetAsideMessageAdmin",
     "TombstoneAdmin",
 ]

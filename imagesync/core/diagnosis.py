@@ -103,6 +103,11 @@ DIAGNOSES: dict[str, str] = {
     "cluster_no_timeout": "django-q2 ends no task that hangs.",
     "cluster_retries_forever": "django-q2 repeats a failing task for ever.",
     "cluster_catch_up": "django-q2 makes up for every missed slot of a schedule.",
+    # of the queue that S3's events arrive in
+    "no_queue": "The queue of S3's events does not exist under this URL.",
+    "queue_denied": "SQS refuses the application at the queue of S3's events.",
+    "queue_away": "The queue of S3's events gives no answer for now.",
+    "queue_failed": "The queue of S3's events gives an answer that SQS's documentation does not know.",
 }
 """Every diagnosis, with its sentence; docs/diagnoses.md has a section for each."""
 

@@ -43,6 +43,7 @@ QUESTIONS: dict[str, str] = {
     "shared_keys": "do several records name one object?",
     "receivers": "does deleting a record delete its object?",
     "cluster": "does django-q2 run a task twice?",
+    "events": "can the queue of S3's events be asked?",
 }
 """Every question by its id, in the order in which they are told; docs/commands.md has a row for each."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imagesync.core.classify import failure_reason
+from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.verdicts import Evidence, Reason
 
 ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -93,29 +94,40 @@ def lasts(evidence: Evidence) -> bool:
     return evidence.code not in _THROTTLED and failure_reason(evidence) not in _FOR_A_WHILE
 
 
-def queue_failed(queue: QueueSettings, region: str, evidence: Evidence) -> str:
-    """What is wrong with the queue, and what to change: two sentences."""
+def queue_failed(queue: QueueSettings, region: str, evidence: Evidence) -> Diagnosis:
+    """What is wrong with the queue, and what to change."""
     answer = f"{evidence.operation}: {_answer(evidence)}"
     reason = failure_reason(evidence)
     if evidence.code in _GONE:
-        return (
-            f"There is no queue {queue.name!a} at {queue.endpoint} ({answer}). Check IMAGESYNC['EVENTS']['QUEUE_URL'] "
-            f"and its region ({region})."
+        return Diagnosis(
+            id="no_queue",
+            fact=f"There is no queue {queue.name!a} at {queue.endpoint} ({answer}).",
+            hint=f"Check IMAGESYNC['EVENTS']['QUEUE_URL'] and its region ({region}).",
         )
     if evidence.code in _UNKNOWN_KEY or reason in _CREDENTIALS:
-        return f"SQS does not accept the storage's credentials ({answer}). Check its access key or role."
+        return Diagnosis(
+            id="queue_denied",
+            fact=f"SQS does not accept the storage's credentials ({answer}).",
+            hint="Check the storage's access key or role, or name another storage in IMAGESYNC['EVENTS']['STORAGE'].",
+        )
     if evidence.code in _REFUSED or reason is Reason.ACCESS_DENIED:
-        return (
-            f"SQS refuses the application at queue {queue.name!a} ({answer}). Add to its IAM policy: "
-            f"{json.dumps(queue_statement(queue, region))}"
+        return Diagnosis(
+            id="queue_denied",
+            fact=f"SQS refuses the application at queue {queue.name!a} ({answer}).",
+            hint=f"Add to its IAM policy: {json.dumps(queue_statement(queue, region))}",
         )
-    if evidence.code in _THROTTLED or reason is Reason.THROTTLED:
-        return (
-            f"SQS asks to slow down at queue {queue.name!a} ({answer}). Try again later; no message is lost."
+    if evidence.code in _THROTTLED or reason in _FOR_A_WHILE:
+        slow = evidence.code in _THROTTLED or reason is Reason.THROTTLED
+        return Diagnosis(
+            id="queue_away",
+            fact=f"{'SQS asks to slow down' if slow else 'No answer of SQS'} at {queue.endpoint} ({answer}).",
+            hint="No message is lost. Try again later; check the network and QUEUE_URL when it lasts.",
         )
-    if reason in _FOR_A_WHILE:
-        return f"No answer of SQS at {queue.endpoint} ({answer}). Check the network and QUEUE_URL; no message is lost."
-    return f"SQS gave an unexpected answer at queue {queue.name!a} ({answer}). Check QUEUE_URL and region ({region})."
+    return Diagnosis(
+        id="queue_failed",
+        fact=f"SQS gave an unexpected answer at queue {queue.name!a} ({answer}).",
+        hint=f"Check IMAGESYNC['EVENTS']['QUEUE_URL'] and its region ({region}).",
+    )
 
 
 def queue_statement(queue: QueueSettings, region: str) -> dict[str, Any]:

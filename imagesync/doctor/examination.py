@@ -9,6 +9,7 @@ from typing import Any
 
 from imagesync.core.examination import Check, Standing, in_order, not_asked
 from imagesync.doctor.address import public_checks, signature_check, url_checks
+from imagesync.doctor.events import event_checks
 from imagesync.doctor.samples import sharing_checks
 from imagesync.doctor.site import project_checks, settings_of, storage_checks
 from imagesync.doctor.store import Examined, examine_store
@@ -66,7 +67,7 @@ def examine(
         on_store(source.store.identity)
         storages.append(_store_result(source, timeout, now))
     fields = [target.field for source in sources for target in source.targets]
-    return Examination(storages=storages, site=in_order(project_checks(fields)))
+    return Examination(storages=storages, site=in_order([*project_checks(fields), *event_checks(sources)]))
 
 
 def _store_result(source: Source, timeout: float, now: Callable[[], datetime]) -> StoreResult:

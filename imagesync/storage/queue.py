@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 from imagesync.core.queues import QueueSettings, lasts, queue_failed
-from imagesync.exceptions import CannotLook, QueueRefused
+from imagesync.exceptions import QueueFailed, QueueRefused
 from imagesync.storage.answers import evidence_of_error
 from imagesync.storage.client import ClientOptions
 
@@ -33,7 +33,7 @@ class QueueMessage:
 
 
 class EventQueue(Protocol):
-    """What a watch asks of a queue. Raises QueueRefused when asking again is of no use, CannotLook otherwise."""
+    """What a watch asks of a queue. Raises QueueRefused when asking again is of no use, QueueFailed otherwise."""
 
     @property
     def name(self) -> str: ...
@@ -137,7 +137,7 @@ class SqsQueue:
         except Exception as error:
             evidence = evidence_of_error(operation, error)
             told = queue_failed(self._settings, self._client.meta.region_name, evidence)
-            raise (QueueRefused if lasts(evidence) else CannotLook)(told) from error
+            raise (QueueRefused if lasts(evidence) else QueueFailed)(told.id, told.fact, told.hint) from error
 
 
 def _message(one: dict[str, Any]) -> QueueMessage:

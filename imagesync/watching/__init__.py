@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imagesync.records import Source
+from imagesync.records.event_queue import configured_queue
 from imagesync.watching.batch import BatchReport, Watch
 from imagesync.watching.loop import Ending, Stop, Totals, watch
-from imagesync.watching.queue import configured_queue
 from imagesync.watching.store import WatchedStore
 
-__all__ = ["BatchReport", "Ending", "Stop", "Totals", "Watch", "configured_queue", "open_watch", "watch"]
+__all__ = ["BatchReport", "Ending", "Stop", "Totals", "Watch", "open_watch", "watch"]
 
 STARTED_BY = "events"
 

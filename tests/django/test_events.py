@@ -8,17 +8,20 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django_q.models import Schedule
 
 from imagesync import signals, tasks
 from imagesync.audit import audit_document, finding_rows, looks
 from imagesync.core.events import Unreadable
 from imagesync.core.verdicts import Evidence
+from imagesync.doctor.events import event_checks
 from imagesync.exceptions import CannotLook
 from imagesync.models import Audit, Finding, Image, SetAsideMessage
 from imagesync.purge.plan import latest_audit
-from imagesync.records import Source
+from imagesync.records import Source, find_sources
 from imagesync.storage.memory import MemoryStore
 from imagesync.watching import BatchReport, Watch
 from imagesync.watching.set_aside import MOST_KEPT
@@ -452,6 +455,22 @@ def test_subscription__is_kept_without_its_token(world: World) -> None:
     assert SetAsideMessage.objects.get().text == '{"Type": "SubscriptionConfirmation", "TopicArn": "t"}'
 
 
+def test_unreadable_message__is_shown_in_the_admin_with_nothing_that_runs(admin_client: Client) -> None:
+    kept = SetAsideMessage.objects.create(
+        queue="images", message_id="1", reason="not_json", body=b"<script>\x1b[2J\xff"
+    )
+
+    listed = admin_client.get(reverse("admin:imagesync_setasidemessage_changelist"))
+    shown = admin_client.get(
+        reverse("admin:imagesync_setasidemessage_change", args=[kept.pk])
+    ).content.decode()
+
+    assert listed.status_code == 200
+    assert "&lt;script&gt;\\x1b[2J\\\\xff" in shown
+    assert "<script>\x1b" not in shown
+    assert "deletelink" in shown
+
+
 # --- as a task -------------------------------------------------------------------------------------------
 
 
@@ -489,3 +508,32 @@ def test_setting__that_cannot_be_meant_is_a_system_check(settings: Any) -> None:
 
     assert error.id == "imagesync.E001"
     assert "QUEUE_URL" in error.msg
+
+
+@pytest.mark.parametrize(
+    ("denied", "queue", "status", "diagnosis"),
+    [
+        (set(), "", "ok", ""),
+        ({"sqs:GetQueueAttributes"}, "", "failed", "queue_denied"),
+        (set(), "nowhere", "failed", "no_queue"),
+    ],
+)
+def test_doctor__asks_the_queue_without_receiving(
+    s3: EmbeddedS3, settings: Any, denied: set[str], queue: str, status: str, diagnosis: str
+) -> None:
+    there = RealQueue(s3, notified=False)
+    there.send("one")
+    settings.IMAGESYNC = {"EVENTS": {"QUEUE_URL": f"{there.url}{queue}", "VISIBILITY_TIMEOUT": "1h"}}
+    s3.denied[s3.access_key] = denied
+
+    (check,) = event_checks(find_sources())
+
+    assert (check.status, check.diagnosis) == (status, diagnosis)
+    s3.denied.clear()
+    assert len(there.client.receive_message(QueueUrl=there.url, WaitTimeSeconds=1)["Messages"]) == 1
+
+
+def test_doctor__without_a_queue_has_nothing_to_ask() -> None:
+    (check,) = event_checks([])
+
+    assert check.status == "not asked"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from imagesync.conf import parse_duration
 from imagesync.core.queues import QueueSettings, lasts, parse_queue_settings, queue_failed
 from imagesync.core.verdicts import Evidence
-from imagesync.exceptions import CannotLook, QueueRefused
+from imagesync.exceptions import QueueFailed, QueueRefused
 from imagesync.storage.queue import SqsQueue
 from imagesync.storage.store import ClientOptions
 from project.embedded_s3 import EmbeddedS3
@@ -90,31 +90,35 @@ def test_queue__that_does_not_exist_is_named(s3: EmbeddedS3) -> None:
 
 
 def test_queue__that_does_not_answer_is_away(s3: EmbeddedS3) -> None:
-    with pytest.raises(CannotLook, match=r"No answer of SQS at http://127\.0\.0\.1:9 ") as away:
+    with pytest.raises(QueueFailed, match=r"No answer of SQS at http://127\.0\.0\.1:9 ") as away:
         queue_at("http://127.0.0.1:9/1/images").receive(wait_s=0)
 
     assert not isinstance(away.value, QueueRefused)
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "is_lasting", "told"),
+    ("code", "status", "is_lasting", "id", "told"),
     [
-        ("RequestThrottled", 400, False, "asks to slow down"),
-        ("ThrottlingException", 400, False, "asks to slow down"),
-        ("ServiceUnavailable", 503, False, "no message is lost"),
-        ("AccessDenied", 403, True, "IAM policy"),
-        ("InvalidClientTokenId", 403, True, "credentials"),
-        ("SignatureDoesNotMatch", 403, True, "credentials"),
-        ("NoCredentialsError", None, True, "credentials"),
-        ("AWS.SimpleQueueService.NonExistentQueue", 400, True, "no queue"),
-        ("SomethingNew", 400, True, "unexpected"),
+        ("RequestThrottled", 400, False, "queue_away", "asks to slow down"),
+        ("ThrottlingException", 400, False, "queue_away", "asks to slow down"),
+        ("ServiceUnavailable", 503, False, "queue_away", "No message is lost"),
+        ("AccessDenied", 403, True, "queue_denied", "IAM policy"),
+        ("InvalidClientTokenId", 403, True, "queue_denied", "credentials"),
+        ("SignatureDoesNotMatch", 403, True, "queue_denied", "credentials"),
+        ("NoCredentialsError", None, True, "queue_denied", "credentials"),
+        ("AWS.SimpleQueueService.NonExistentQueue", 400, True, "no_queue", "no queue"),
+        ("SomethingNew", 400, True, "queue_failed", "unexpected"),
     ],
 )
-def test_failure__says_what_to_do(code: str, status: int | None, is_lasting: bool, told: str) -> None:
+def test_failure__says_what_to_do(
+    code: str, status: int | None, is_lasting: bool, id: str, told: str
+) -> None:
     evidence = Evidence(operation="ReceiveMessage", status=status, code=code)
 
-    assert lasts(evidence) is is_lasting
-    assert told in queue_failed(QueueSettings(queue_url=AWS), "eu-north-1", evidence)
+    diagnosis = queue_failed(QueueSettings(queue_url=AWS), "eu-north-1", evidence)
+
+    assert (lasts(evidence), diagnosis.id) == (is_lasting, id)
+    assert told in f"{diagnosis.fact} {diagnosis.hint}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The queue that the settings name."""
+"""The queue of S3's events that the settings name, with the credentials of a file field's storage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.files.storage import storages
 
 from imagesync.conf import app_settings
 from imagesync.exceptions import NothingMatches
-from imagesync.records import Source, store_options
+from imagesync.records.targets import Source, store_options
 from imagesync.storage.queue import EventQueue, SqsQueue
 
 
