@@ -59,6 +59,7 @@ def _lists(key: str) -> Iterator[tuple[str, dict[str, str]]]:
     yield "recoverable in a folder of nearly all", {"verdict__exact": "recoverable", "folder": "images/"}
     yield "denied in a folder where nothing is", {"verdict__exact": "denied", "folder": "images/"}
     yield "missing, created long ago", {"verdict__exact": "missing", "created": "older"}
+    yield "present, created long ago", {"verdict__exact": "present", "created": "older"}
     yield "missing, created today", {"verdict__exact": "missing", "created": "1d"}
     yield "present, of a store of few", {"verdict__exact": "present", "seen_in": OTHER_STORE}
     yield "a store of few, created today", {"seen_in": OTHER_STORE, "created": "1d"}

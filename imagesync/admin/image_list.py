@@ -82,10 +82,12 @@ class ImageList(admin.ModelAdmin):
         verdict = asked.get("verdict__exact")
         if verdict == Verdict.MISSING:
             return ("shown_key", "missing_since")
-        if verdict:
-            return () if verdict == Verdict.PRESENT else ("shown_key",)
+        if verdict and verdict != Verdict.PRESENT:  # which nearly all are: no index has it
+            return ("shown_key",)
         if asked.get("created"):
             return ("created_at",)
+        if verdict:
+            return ()
         return () if asked.get("seen_in") else ("shown_key", "created_at")
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
@@ -97,7 +99,7 @@ class ImageList(admin.ModelAdmin):
             return (BYTE_FILE,)
         if asked.get("missing"):
             return ("-missing_since",)
-        if asked.get("created") and not asked.get("verdict__exact"):
+        if asked.get("created") and (asked.get("verdict__exact") or Verdict.PRESENT) == Verdict.PRESENT:
             return ("-created_at",)
         return ("-pk",)
 

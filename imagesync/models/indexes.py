@@ -101,6 +101,19 @@ class AddByteOrderIndex(Operation):
         return _create_index(connection, self.name, model._meta.db_table, columns) + where
 
 
+class DropByteOrderIndex(AddByteOrderIndex):
+    """Remove what AddByteOrderIndex made, where another index does its work."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def describe(self) -> str:
+        return f"Remove the index {self.name}"
+
+
 def byte_order_index_sql(model: Any, field: Any) -> str:
     """The statement that would index a text field of somebody's model by its bytes, then by the primary key."""
     connection = connections[router.db_for_write(model)]

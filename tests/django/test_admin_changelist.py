@@ -448,9 +448,9 @@ def test_queries__are_as_many_for_many_rows_as_for_few(
         ({"missing": "older"}, "imagesync_image_gone_since"),
         ({"created": "older"}, "imagesync_image_created"),
         ({"seen_in": "ab12"}, "imagesync_image_store"),
-        ({"folder": "f/"}, "imagesync_image_key_order"),
-        ({"q": "f/"}, "imagesync_image_key_order"),
-        ({"o": "3"}, "imagesync_image_key_order"),
+        ({"folder": "f/"}, "imagesync_image_key_made"),
+        ({"q": "f/"}, "imagesync_image_key_made"),
+        ({"o": "3"}, "imagesync_image_key_made"),
         ({"o": "-8"}, "imagesync_image_created"),
     ],
 )

@@ -272,4 +272,4 @@ def test_records__of_an_events_key_are_found_by_the_index_in_byte_order(transact
         cursor.execute(f"EXPLAIN {'QUERY PLAN ' if connection.vendor == 'sqlite' else ''}{asked}")
         plan = str(cursor.fetchall())
 
-    assert "imagesync_image_key_order" in plan, plan
+    assert "imagesync_image_key_made" in plan, plan
