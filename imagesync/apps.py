@@ -14,10 +14,11 @@ class ImageSyncConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from imagesync import checks, logs, signals  # noqa: F401 - the checks register themselves
+        from imagesync import checks, logs, sentry, signals  # noqa: F401 - the checks register themselves
 
         signals.audit_finished.connect(_after_audit, dispatch_uid="imagesync.notices")
         logs.connect()
+        sentry.connect()
 
 
 def _after_audit(audit: Any, **kwargs: Any) -> None:

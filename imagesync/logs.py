@@ -1,7 +1,7 @@
 """One line of log for each thing that happens: a text for people, and in ``extra`` what a log store can filter by.
 
 Every line about an audit has ``audit`` and ``store`` beside its text, every line about a purge ``purge``, ``audit`` and
-``store``, and each its ``event`` (docs/logging.md). Figures, ids and words of ours: never a key, a name or a secret.
+``store``, and each its ``event`` (docs/logging.md). Figures, ids and words of ours: never a key, a file's name or a secret.
 """
 
 from __future__ import annotations
@@ -15,6 +15,13 @@ EVENTS = {
     "audit_started": "an audit begins",
     "audit_resumed": "one that was interrupted goes on",
     "audit_interrupted": "one stopped before its end, and can be resumed",
+    "audit_part": "a worker did what it could of a distributed audit",
+    "audit_elsewhere": "a worker whose settings name another store left a distributed audit alone",
+    "audit_enqueued_anew": "a distributed audit waited for workers",
+    "audit_paused": "somebody paused one",
+    "audit_cancelled": "somebody cancelled one",
+    "listing_sorted": "a store does not list in byte order",
+    "store_adopted": "a bucket that moved on purpose: who said so",
     "audit_finished": "one has ended",
     "audit_skipped": "a scheduled audit found another one at it",
     "purge_planned": "a plan that may be executed",
@@ -38,6 +45,12 @@ def of_audit(event: str, audit: Any, text: str, *, level: int = logging.INFO, **
         f"audit {audit.pk} of store {audit.fingerprint}: {text}",
         {"event": event, "audit": audit.pk, "store": audit.fingerprint, **facts},
     )
+
+
+def of_part(audit: int, text: str) -> None:
+    """Of a distributed audit, where a worker knows no more than its number."""
+    extra = {"event": "audit_part", "audit": audit}
+    _log("imagesync.audit", logging.INFO, f"audit {audit}: {text}", extra)
 
 
 def of_purge(event: str, purge: Any, text: str, *, level: int = logging.INFO, **facts: Any) -> None:

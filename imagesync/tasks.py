@@ -26,7 +26,7 @@ from imagesync.purge.plan import anything_to_purge, limits_from_settings, make_p
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports.events import watch_sentence
 from imagesync.retention import execute_prune, plan_prune
-from imagesync.sentry import checked_in
+from imagesync.sentry import checked_in, errors_told
 from imagesync.watching import BatchReport, Ending, Stop, open_watch, watch
 
 logger = logging.getLogger("imagesync.tasks")
@@ -43,16 +43,15 @@ def check_images(storage: str = "", slot: str = "", distributed: bool | None = N
     """
     since = read_slot(slot)
     shared = app_settings().distributed if distributed is None else distributed
-    with checked_in() as check_in:
-        answers = [_audit(source, since, shared=shared) for source in find_sources(alias=storage)]
-        check_in.is_ok = all(answer.get("trust") != Audit.Trust.UNTRUSTWORTHY for answer in answers)
-    return answers
+    with errors_told():
+        sources = find_sources(alias=storage)
+    return [_audit(source, since, shared=shared) for source in sources]
 
 
 def work_on_audit(audit: int) -> dict[str, Any]:
     """Help with a distributed audit for a short while, and hand on what is left. Late and double deliveries do nothing."""
     told = work_on(audit)
-    logger.info("audit %s: %s", audit, told.get("done") or told.get("skipped"))
+    logs.of_part(audit, str(told.get("done") or told.get("skipped")))
     return told
 
 
@@ -139,13 +138,15 @@ def _audit(source: Source, since: datetime | None, *, shared: bool) -> dict[str,
     if newest is not None and newest.state == Audit.State.PAUSED:
         return _skipped("audit_skipped", source, f"Audit {newest.pk} is paused.")
     try:
-        if newest is not None and newest.is_dead:
-            audit = resume_audit(newest, source)
-        else:
-            audit = open_audit(source, scope, started_by=STARTED_BY)
-        if shared and spread(audit, source):
-            return {"audit": audit.pk, "store": audit.fingerprint, "distributed": True}
-        carry_out(audit, source)
+        with errors_told():
+            if newest is not None and newest.is_dead:
+                audit = resume_audit(newest, source)
+            else:
+                audit = open_audit(source, scope, started_by=STARTED_BY)
+        with checked_in(audit):
+            if shared and spread(audit, source):
+                return {"audit": audit.pk, "store": audit.fingerprint, "distributed": True}
+            carry_out(audit, source)
     except AlreadyRunning as running:
         return _skipped("audit_skipped", source, str(running))
     return _audited(audit)

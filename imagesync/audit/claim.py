@@ -99,6 +99,7 @@ def resume_audit(audit: Audit, source: Source) -> Audit:
         raise AlreadyRunning(_busy(audit))
     take_away(audit)  # one that was thought dead writes nothing more
     audit.write(distributed=False, stage=Audit.Stage.OPENING, idle_sweeps=0)
+    logs.of_audit("audit_resumed", audit, "taken up again")
     return audit
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from django.db import router, transaction
 
+from imagesync import logs
 from imagesync.audit.course import Course
 from imagesync.audit.pages import StorePages, sorted_pages
 from imagesync.audit.ranges import Claims, beat_seconds, counts_of
@@ -71,11 +73,13 @@ class Comparing:
         prefix = max(self.source.store.identity.prefix, self.course.scope.prefix, key=len)
         try:
             self._walk(requests, StorePages(requests, prefix))
-        except NotInByteOrder as disorder:
+        except NotInByteOrder:
             self.audit.write(in_order=False)
+            text = "the store does not list in byte order; its listing is sorted on disk"
+            logs.of_audit("listing_sorted", self.audit, text, level=logging.WARNING)
             self.claims.release()
             self._is_over = never  # the whole listing is sorted, so it had better be used
-            with sorted_pages(self.source.store, prefix, disorder, self.claims.renew) as pages:
+            with sorted_pages(self.source.store, prefix, self.claims.renew) as pages:
                 self._walk(requests, pages)
 
     def _walk(self, requests: Requests, pages: Pages) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import router, transaction
 from django.db.models import QuerySet
 
+from imagesync import logs
 from imagesync.audit.ranges import take_away
 from imagesync.exceptions import InvalidRequest
 from imagesync.models import Audit, Finding
@@ -30,3 +31,4 @@ def _stop(audit: Audit, state: Audit.State, those: QuerySet[Audit]) -> None:
     audit.refresh_from_db()
     if not stopped:
         raise InvalidRequest(f"Audit {audit.pk} is {audit.get_state_display()} already.")
+    logs.of_audit(f"audit_{state.value}", audit, state.value)

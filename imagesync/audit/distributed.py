@@ -17,6 +17,7 @@ from django.db import router, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from imagesync import logs
 from imagesync.audit.claim import source_of
 from imagesync.audit.closing import close
 from imagesync.audit.comparing import Comparing
@@ -30,8 +31,6 @@ from imagesync.models import Audit, AuditRange
 from imagesync.models.leases import is_free, lease_end, new_owner
 from imagesync.records import Scope, Source
 from imagesync.records.presorted import fields_to_sort
-
-log = logging.getLogger(__name__)
 
 TASK, SWEEP = "imagesync.tasks.work_on_audit", "imagesync.tasks.sweep"
 SWEEPS = "imagesync.sweep"
@@ -68,7 +67,8 @@ def work_on(pk: int) -> dict[str, Any]:
     try:
         source = source_of(audit)
     except InvalidRequest as elsewhere:  # this worker's settings are not those of the others
-        log.warning("%s", elsewhere)
+        text = "this worker's settings name another store"
+        logs.of_audit("audit_elsewhere", audit, text, level=logging.WARNING)
         return {"audit": pk, "skipped": str(elsewhere)}
     try:
         return {"audit": pk, **_slice(audit, source)}
@@ -160,7 +160,8 @@ def _enqueue_anew(audit: Audit) -> bool:
         ours.filter(lease_owner="").update(lease_until=lease_end())
         keep_calling(SWEEPS, SWEEP)
         _enqueue_tasks(audit, _tasks_for(audit))
-    log.warning("%s waited for workers; it was enqueued anew.", audit)
+    text = "waited for workers, and was enqueued anew"
+    logs.of_audit("audit_enqueued_anew", audit, text, level=logging.WARNING)
     return True
 
 
@@ -169,7 +170,8 @@ def _give_up(audit: Audit) -> None:
     ours.filter(idle_sweeps__gte=MOST_IDLE_SWEEPS).update(
         state=Audit.State.INTERRUPTED, lease_owner="", lease_until=None, idle_sweeps=0
     )
-    log.error("%s was enqueued %d times and did not get on: it is interrupted.", audit, MOST_IDLE_SWEEPS)
+    text = f"interrupted: it was enqueued {MOST_IDLE_SWEEPS} times and did not get on"
+    logs.of_audit("audit_interrupted", audit, text, level=logging.ERROR)
 
 
 def _tasks_for(audit: Audit) -> int:

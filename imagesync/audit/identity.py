@@ -7,15 +7,15 @@ from collections import Counter
 
 from django.db.models import Count, QuerySet
 
+from imagesync import logs
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.trust import STORE_CHANGED, store_changed, written_elsewhere
 from imagesync.models import Audit
 from imagesync.records import Scope, Source
 from imagesync.records.stream import base_rows
+from imagesync.reports import printable
 
 MOST_PLACES = 3
-
-log = logging.getLogger(__name__)
 
 
 def change_of_store(audit: Audit) -> list[Diagnosis]:
@@ -60,14 +60,9 @@ def log_adoption(audit: Audit) -> None:
     """A bucket that moved on purpose: who said so stands in the audit and in the log."""
     for fingerprint in Scope.from_dict(audit.scope).adopt:
         who = audit.user.get_username() if audit.user else audit.started_by
-        log.warning(
-            "Audit %s adopts the records of store %s (%s) for bucket %a, by %s.",
-            audit.pk,
-            fingerprint,
-            _place_of(fingerprint) or "no audit looked at it",
-            audit.bucket,
-            who or "somebody",
-        )
+        place = _place_of(fingerprint) or "no audit looked at it"
+        text = f"adopts the records of store {fingerprint} ({place}) for bucket {audit.bucket!a}, by {printable(who or 'somebody')}."
+        logs.of_audit("store_adopted", audit, text, level=logging.WARNING, adopted=fingerprint)
 
 
 def _last_settled(audit: Audit) -> Audit | None:

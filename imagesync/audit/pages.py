@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from imagesync.audit.requests import Answer, Requests
 from imagesync.audit.scan import Pages
-from imagesync.exceptions import ListingBroken, NotInByteOrder
+from imagesync.exceptions import ListingBroken
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.listing import PAGE_SIZE, ListedPage, listed_in_any_order, page_with
 from imagesync.storage.spool import SortedSpool
 from imagesync.storage.store import Store
-
-log = logging.getLogger(__name__)
 
 
 class StorePages:
@@ -52,15 +49,12 @@ class _NoPages:
 
 
 @contextmanager
-def sorted_pages(
-    store: Store, prefix: str, disorder: NotInByteOrder, heartbeat: Callable[[], None]
-) -> Iterator[Pages]:
+def sorted_pages(store: Store, prefix: str, heartbeat: Callable[[], None]) -> Iterator[Pages]:
     """The whole listing, put in order on disk: for a store that lists in another order, or ignores StartAfter.
 
     When it breaks off, nothing is known of any key: every page is then the failure. Raises NotSorted when the disk is
     full.
     """
-    log.warning("%s The listing is sorted on disk instead.", disorder)
     with SortedSpool(columns=3) as spool:
         try:
             for page in listed_in_any_order(store, prefix=prefix, heartbeat=heartbeat):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imagesync import logs
 from imagesync.audit.closing import close
 from imagesync.audit.comparing import Comparing
 from imagesync.audit.course import Course
@@ -31,6 +32,8 @@ def carry_out(audit: Audit, source: Source, progress: Progress | None = None) ->
 
 def _release(course: Course) -> None:
     """Give the lease back so that the audit can be resumed at once."""
-    Audit.objects.filter(
+    released = Audit.objects.filter(
         pk=course.audit.pk, state=Audit.State.RUNNING, lease_owner=course.audit.lease_owner
     ).update(state=Audit.State.INTERRUPTED, lease_owner="", lease_until=None, requests=course.requests())
+    if released:
+        logs.of_audit("audit_interrupted", course.audit, "interrupted, and can be resumed")

@@ -5,7 +5,6 @@ A crash anywhere leaves records deleted *with* tombstones, or not deleted. Never
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -365,7 +364,7 @@ class _Execution:
         if self.purge.state == Purge.State.RUNNING:
             refused = (self.purge.refused or {}).get("id", "")
             text = f"interrupted {refused}".rstrip() + "; each record that it took has its tombstone"
-            logs.of_purge("purge_interrupted", self.purge, text, level=logging.WARNING, refused=refused)
+            logs.of_purge("purge_interrupted", self.purge, text, refused=refused)
             try:
                 Purge.objects.filter(pk=self.purge.pk, lease_owner=self.purge.lease_owner).update(
                     state=Purge.State.INTERRUPTED,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from imagesync import logs, tasks
-from imagesync.audit import open_audit
+from imagesync.audit import carry_out, open_audit, resume_audit
+from imagesync.audit.control import cancel_audit, pause_audit
+from imagesync.core.progress import Progress
 from imagesync.models import Audit
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
@@ -71,6 +73,33 @@ def test_events__a_whole_story_with_its_numbers_and_no_key(
     assert (finished["trust"], finished["reasons"], finished["counts"]["missing"]) == ("trustworthy", [], 1)
     assert extra(ours[2])["refused"] == refused.refused["id"] == "max_delete"
     assert (extra(ours[5])["records"], extra(ours[6])["counts"]["deleted"]) == (1, 1)
+
+
+class CtrlC(Progress):
+    def begin(self, what: str, total: int | None = None) -> None:
+        raise KeyboardInterrupt
+
+
+def test_events__of_an_audit_that_is_interrupted_resumed_and_cancelled(
+    memory_source: MakeSource, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="imagesync.audit")
+    _store, source = memory_source()
+    audit = open_audit(source, Scope())
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(audit, source, CtrlC())
+    audit.refresh_from_db()
+    resume_audit(audit, source)
+    pause_audit(audit)
+    cancel_audit(audit)
+
+    assert [(extra(one)["event"], extra(one)["audit"]) for one in caplog.records] == [
+        ("audit_started", audit.pk),
+        ("audit_interrupted", audit.pk),
+        ("audit_resumed", audit.pk),
+        ("audit_paused", audit.pk),
+        ("audit_cancelled", audit.pk),
+    ]
 
 
 def test_events__of_scheduled_work_that_did_nothing(

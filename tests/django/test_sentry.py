@@ -18,7 +18,7 @@ from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import make_images
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SLUG = "imagesync-check-images"
 
@@ -77,22 +77,42 @@ def test_check_in__of_an_audit_that_is_not_believed(store: MemoryStore, sentry: 
     assert told(sentry) == [(SLUG, "in_progress"), (SLUG, "error")]
 
 
+def test_check_in__of_one_that_workers_share_is_ended_by_whoever_closes_it(
+    store: MemoryStore, sentry: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [source] = tasks.find_sources()
+    monkeypatch.setattr("imagesync.audit.distributed.source_of", lambda _audit: source)
+    monkeypatch.setattr("imagesync.audit.distributed.enqueue", lambda *_arguments, **_options: None)
+
+    [answer] = tasks.check_images(distributed=True)
+    assert told(sentry) == [(SLUG, "in_progress")]
+    for _part in range(3):
+        tasks.work_on_audit(answer["audit"])
+
+    assert told(sentry) == [(SLUG, "in_progress"), (SLUG, "ok")]
+    assert sentry[0]["check_in_id"] == sentry[1]["check_in_id"]
+
+
+@pytest.mark.parametrize("where", ["find_sources", "open_audit", "carry_out"])
 @pytest.mark.parametrize("ending", [RuntimeError, SystemExit, KeyboardInterrupt])
 def test_check_in__of_one_that_raises(
     store: MemoryStore,
     sentry: list[dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
     ending: type[BaseException],
+    where: str,
 ) -> None:
-    def broken(**_options: Any) -> Any:
+    def broken(*_arguments: Any, **_options: Any) -> Any:
         raise ending("a lost database")
 
-    monkeypatch.setattr(tasks, "find_sources", broken)
+    monkeypatch.setattr(tasks, where, broken)
 
     with pytest.raises(ending):
         tasks.check_images()
 
-    assert told(sentry) == [(SLUG, "in_progress"), (SLUG, "error")]
+    begun = [(SLUG, "in_progress")] if where == "carry_out" else []
+    assert told(sentry) == [*begun, (SLUG, "error")]
+    assert len({one["check_in_id"] for one in sentry}) == 1
 
 
 def test_check_in__the_slug_is_a_setting(store: MemoryStore, sentry: list[dict[str, Any]]) -> None:
@@ -119,10 +139,11 @@ import sys
 sys.modules["sentry_sdk.crons"] = None  # an import of it raises ImportError
 import django
 django.setup()
-from imagesync.sentry import checked_in
 import imagesync.tasks
-with checked_in() as check_in:
-    check_in.is_ok = False
+from imagesync.models import Audit
+from imagesync.sentry import checked_in, errors_told
+with errors_told(), checked_in(Audit(pk=1)):
+    pass
 assert "sentry_sdk" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
