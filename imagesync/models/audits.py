@@ -225,6 +225,11 @@ class Finding(models.Model):
                 condition=models.Q(closed_at=None, settled=True),
                 name="imagesync_finding_open",
             ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(closed_at__isnull=False, settled=True),
+                name="imagesync_finding_closed",
+            ),
         ]
 
     def __str__(self) -> str:

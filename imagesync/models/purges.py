@@ -79,6 +79,11 @@ class Tombstone(models.Model):
             models.Index(
                 fields=["purge", "id"], condition=models.Q(restored_at=None), name="imagesync_tombstone_left"
             ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(restored_at__isnull=False),
+                name="imagesync_tombstone_back",
+            ),
         ]
 
     def __str__(self) -> str:
