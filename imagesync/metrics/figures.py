@@ -12,6 +12,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
 from imagesync.core.verdicts import Verdict
+from imagesync.freshness import freshness_of
 from imagesync.models import Audit, AuditRange, Finding, Job, Purge
 from imagesync.records.watched import WatchedStore, store_labels, watched_stores
 from imagesync.reports import Gauge, printable
@@ -23,7 +24,7 @@ def gauges(*, now: datetime | None = None) -> list[Gauge]:
     """Everything, for who asks again and again."""
     now = now or timezone.now()
     stores = watched_stores()
-    return [*_lasting(stores, now), _age(stores, now)]
+    return [*_lasting(stores, now), _age(stores, now), *_freshness(stores, now)]
 
 
 def lasting_gauges(*, now: datetime | None = None) -> list[Gauge]:
@@ -33,14 +34,9 @@ def lasting_gauges(*, now: datetime | None = None) -> list[Gauge]:
 
 def described() -> list[Gauge]:
     """The metrics without a value, for who must know their names beforehand. No query."""
-    return [
-        *_of_audits([]),
-        _orphans_gauge(),
-        *_running_gauges(),
-        _jobs_gauge(),
-        *_purge_gauges(),
-        _age([], timezone.now()),
-    ]
+    now = timezone.now()
+    of_stores = [*_of_audits([]), _orphans_gauge(), *_running_gauges(), _jobs_gauge(), *_purge_gauges()]
+    return [*of_stores, _age([], now), *_freshness([], now)]
 
 
 def _lasting(stores: list[WatchedStore], now: datetime) -> list[Gauge]:
@@ -98,6 +94,20 @@ def _age(stores: Iterable[WatchedStore], now: datetime) -> Gauge:
         if store.trustworthy is not None and store.trustworthy.finished_at is not None:
             age.add((now - store.trustworthy.finished_at).total_seconds(), **store.labels)
     return age
+
+
+def _freshness(stores: Iterable[WatchedStore], now: datetime) -> tuple[Gauge, Gauge]:
+    behind = Gauge(
+        "imagesync_freshness_behind_seconds",
+        "How much longer ago than FRESHNESS promises the stalest records were looked at; 0 when it is kept.",
+    )
+    fresh = Gauge("imagesync_freshness_ratio", "The part of the records that was looked at within FRESHNESS.")
+    for store in stores:
+        document = freshness_of(store.last.fingerprint, now=now)
+        if document is not None:
+            behind.add(document["behind_s"], **store.labels)
+            fresh.add(document["share"], **store.labels)
+    return behind, fresh
 
 
 def _orphans_gauge() -> Gauge:

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import router, transaction
-from django.db.models import Exists, QuerySet
+from django.db import connections, router, transaction
+from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
 from imagesync.core.progress import Progress
@@ -92,10 +92,7 @@ def _removed(step: Step, history: History) -> Iterator[int]:
     behind = 0
     while pks := list(rows.using(using).filter(pk__gt=behind).values_list("pk", flat=True)[: step.batch]):
         with transaction.atomic(using=using):
-            locked = (
-                rows.model._base_manager.using(using).select_for_update().filter(pk__in=pks).order_by("pk")
-            )
-            list(locked.values_list("pk", flat=True))
+            _lock(rows.model._base_manager.using(using).filter(pk__in=pks))
             still = list(rows.using(using).filter(pk__in=pks).values_list("pk", flat=True))
             if step.remove is None:
                 rows.model._base_manager.using(using).filter(pk__in=still).delete()
@@ -103,6 +100,14 @@ def _removed(step: Step, history: History) -> Iterator[int]:
                 step.remove(still)
         behind = pks[-1]
         yield len(still)
+
+
+def _lock(rows: QuerySet[Any]) -> None:
+    """Nobody changes them until the commit. SQLite has one lock for all, which only a write waits for."""
+    if connections[rows.db].features.has_select_for_update:
+        list(rows.select_for_update().order_by("pk").values_list("pk", flat=True))
+    else:
+        rows.update(**{rows.model._meta.pk.name: F("pk")})
 
 
 def _forget_copies(pks: list[int]) -> None:

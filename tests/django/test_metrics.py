@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from imagesync.metrics import gauges, metrics_view, register_collector
 from imagesync.metrics.figures import COUNTED_NOW
-from imagesync.models import Audit, AuditRange, Finding, Image, Job, Purge
+from imagesync.models import Audit, AuditRange, Finding, Freshness, Image, Job, Purge, Slice
 from imagesync.records import find_sources
 from imagesync.records.targets import content_type_of
 from imagesync.reports import Gauge, exposition
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 TOKEN = "0123456789abcdef-token"
 FINGERPRINT = "f" * 16
-ALL_AT_ONCE = 7
+ALL_AT_ONCE = 9
 """Queries of one scrape, whatever there is to tell."""
 
 
@@ -151,6 +151,25 @@ def test_metrics__backlog_and_waiting_jobs() -> None:
     assert set(found["imagesync_audits_running"].values()) == {1}
     assert set(found["imagesync_audit_ranges_pending"].values()) == {3}
     assert values(found["imagesync_jobs"], "state")["waiting"] == 2
+
+
+@pytest.mark.parametrize(("ago", "behind"), [(timedelta(days=6), 0), (timedelta(days=9), 2 * 86400)])
+def test_metrics__with_freshness_how_far_behind_it_is(ago: timedelta, behind: float) -> None:
+    now = timezone.now()
+    an_audit()
+    fresh = Freshness.objects.create(
+        fingerprint=FINGERPRINT, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
+    )
+    for looked_at, records in ((now - ago, 1), (now, 3)):
+        Slice.objects.create(freshness=fresh, looked_at=looked_at, finished_at=looked_at, records=records)
+
+    assert "imagesync_freshness_ratio" not in told()
+    with override_settings(IMAGESYNC={"FRESHNESS": "7d"}):
+        found = told()
+
+    [told_behind] = found["imagesync_freshness_behind_seconds"].values()
+    assert math.isclose(told_behind, behind, abs_tol=60)
+    assert set(found["imagesync_freshness_ratio"].values()) == {0.75 if behind else 1.0}
 
 
 def test_metrics__labels_are_escaped() -> None:

@@ -329,6 +329,48 @@ def test_command__has_the_number_typed(
     assert Audit.objects.count() == (2 if code == 0 else 10)
 
 
+@pytest.mark.django_db
+def test_prune__what_is_restored_after_the_plan_was_made_is_not_taken(memory_source: MemorySource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    store.put("b.jpg")
+    store.put("c.jpg")
+    audited(source)
+    done = purge(source)
+    time_passes(YEARS)
+    plan = plan_prune()
+    execute_restore(done, restorable(done), restored_by="somebody")
+
+    execute_prune(plan)
+
+    assert plan.planned["tombstones"] == 1
+    assert (plan.removed["tombstones"], plan.removed["purges"]) == (0, 0)
+    assert Image.objects.count() == 3
+    assert done.tombstones.get().rows  # what was restored just now is not past its time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_prune__two_at_once_remove_the_same_once(s3: EmbeddedS3) -> None:
+    old = timezone.now() - YEARS
+    audits = Audit.objects.bulk_create(
+        Audit(
+            state="finished", trust="trustworthy", fingerprint="f" * 16, bucket="b", alias="default", scope_key="all",
+            started_at=old, finished_at=old,
+        )
+        for _number in range(400)
+    )  # fmt: skip
+    AuditRange.objects.bulk_create(
+        AuditRange(audit=one, number=number) for one in audits for number in range(3)
+    )
+
+    both = [start(s3, BUCKET, "imagesync_prune", "--no-input", "--format", "json") for _time in range(2)]
+    answers = [process.communicate(timeout=120) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], answers
+    assert sum(json.loads(out)["removed"]["audits"] for out, _err in answers) >= 398
+    assert (Audit.objects.count(), AuditRange.objects.count()) == (2, 6)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_prune__killed_half_way_is_taken_up_again(s3: EmbeddedS3) -> None:
     make_images("gone.jpg")
