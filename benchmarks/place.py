@@ -38,7 +38,7 @@ class Place:
     def __init__(self, database_url: str, folder: Path) -> None:
         self.database_url = database_url
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.world = World(records=0, objects=0, missing=0)
         self.gone: set[str] = set()
         """The keys that every side must find missing."""
@@ -174,7 +174,7 @@ def place() -> Iterator[Place]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]

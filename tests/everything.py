@@ -34,6 +34,11 @@ class Lane:
 
 DEMO = Lane("demo", [sys.executable, "-m", "project.demo"])
 BROWSER = Lane("browser (Chromium)", [sys.executable, "-m", "pytest", "-q", "tests/browser"])
+CLUSTERS = Lane(
+    "clusters (killed workers, brokers, clocks)",
+    [*PYTEST, "tests/cluster", "-rs"],
+    {"TEST_DATABASE": "postgres", "TEST_DATABASE_URL": ""},  # a server of its own, which it restarts
+)
 FAULTS = Lane("faults (every answer, and the promise)", [*PYTEST, "tests/faults"])
 
 
@@ -167,7 +172,7 @@ def run(lane: Lane) -> Ended:
 def main() -> int:
     live, left_out = live_lanes()
     # the longest first, so that the two workers end together
-    lanes = [*static_lanes(), *postgres_lanes(), *sqlite_lanes(), FAULTS, *live, DEMO]
+    lanes = [*static_lanes(), *postgres_lanes(), *sqlite_lanes(), CLUSTERS, FAULTS, *live, DEMO]
     print("running; each lane is printed when it ends ...", flush=True)
     with ThreadPoolExecutor(2) as pool:
         ended = list(pool.map(run, lanes))

