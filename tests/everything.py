@@ -101,6 +101,7 @@ LEFT_TO_SQLITE = (
     "secrets",
     "unsorted",
     "uploads*",
+    "watch_loop",
 )
 
 

@@ -31,7 +31,7 @@ def test_doctor__a_healthy_site_has_nothing_to_change(site: EmbeddedS3) -> None:
     assert (found.code, found.document["diagnoses"]) == (0, [])
     [storage] = found.document["storages"]
     statuses = {check["id"]: check["status"] for check in storage["checks"]}
-    assert statuses == {id: "ok" for id in QUESTIONS if id not in ("receivers", "cluster")} | {
+    assert statuses == {id: "ok" for id in QUESTIONS if id not in ("receivers", "cluster", "events")} | {
         "shared_keys": "not asked"
     }
     assert found.check("url")["fact"].endswith("signed for eu-north-1, answers HTTP 206, image/jpeg.")
