@@ -215,7 +215,10 @@ class _Keeping:
         else:
             laid = self._laid_over(freshness, slices, audit)
             has_failed = laid is None
-            slices = laid if laid is not None else _marked_failed(slices, scope, now)
+            if laid is not None:
+                slices = laid
+            elif audit.counts.get("records"):  # else it was the store that could not be looked at
+                slices = _marked_failed(slices, scope, now)
         failures = freshness.failures + 1 if has_failed else 0
         with transaction.atomic():
             taken = freshness.take_turn(
