@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -60,6 +60,7 @@ def notice_document(
         "store": {name: printable(getattr(about, name)) for name in STORE},
         "audit": about.pk,
         "trust": about.trust or about.state,
+        "ended_at": about.finished_at.astimezone(UTC).isoformat() if about.finished_at else "",
         "link": _link(about, base_url),
         "news": [_news_document(one, about) for one in news],
         "likely_causes": [_printable_reason(one) for one in causes],
@@ -76,6 +77,7 @@ def trial_document(store: dict[str, str], *, at: datetime) -> dict[str, Any]:
         "store": {name: printable(store[name]) for name in STORE},
         "audit": None,
         "trust": "",
+        "ended_at": "",
         "link": "",
         "news": [{"kind": "test", "of": "test", "before": {}, "now": {}, "rise": 0, "reasons": []}],
         "likely_causes": [],

@@ -38,19 +38,17 @@ def notice_text(document: Document) -> str:
 
 
 def notice_slack(document: Document) -> dict[str, Any]:
-    """``{"text": ..., "blocks": [...]}``. Foreign names stand in code, where no mention or link is looked for."""
-    subject, body = _slack(notice_subject(document)), _slack(notice_text(document))[:MOST_OF_A_BLOCK]
+    """``{"text": ..., "blocks": [...]}``: Slack shows the blocks, Mattermost and others the text, with the same in it.
+
+    Foreign names stand in code, where no mention or link is looked for.
+    """
+    subject = _slack(notice_subject(document))
+    body = f"```\n{_slack(notice_text(document))[:MOST_OF_A_BLOCK]}\n```"
+    link = document["link"] if document["link"].startswith("http") else ""
+    sections = [f"*{subject}*", body, *([f"<{link}|Look at it>"] if link else [])]
     return {
-        "text": subject,
-        "blocks": [
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"*{subject}*"}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"```\n{body}\n```"}},
-            *(
-                {"type": "section", "text": {"type": "mrkdwn", "text": f"<{link}|Look at it>"}}
-                for link in [document["link"]]
-                if link.startswith("http")
-            ),
-        ],
+        "text": "\n".join([subject, body, *([link] if link else [])]),
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": one}} for one in sections],
     }
 
 
@@ -82,7 +80,9 @@ def _lines(document: Document) -> Iterator[str]:
             yield f"  {place['percent']:>3} %  {_short(place['prefix'])}"
     yield ""
     if document["audit"]:
-        yield f"Audit {document['audit']}: {document['trust']}."
+        ended = document["ended_at"]
+        when = f" of {ended[:16].replace('T', ' ')} UTC" if ended else ""
+        yield f"Audit {document['audit']}{when}: {document['trust']}."
     if document["link"]:
         yield document["link"]
     yield "Nothing was deleted: an audit only looks. manage.py check_s3_images lists the records."
