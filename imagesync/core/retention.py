@@ -54,6 +54,11 @@ class AuditNote:
     store_changed: bool
     """Whether it said that the storage names another store than before."""
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it is under way, or somebody may resume it."""
+        return self.state not in ("finished", "cancelled")
+
 
 def audits_that_stay(audits: Iterable[AuditNote]) -> dict[int, str]:
     """Audit -> what rests on it, for those that later audits and purges look at, whatever their age."""
@@ -78,7 +83,7 @@ def _under_way(audits: Sequence[AuditNote]) -> Iterator[tuple[int, str]]:
             finished_later.add(same)
         elif audit.state == "running":
             yield audit.pk, "it is under way"
-        elif (audit.full_scope or audit.is_repeated) and same not in finished_later:
+        elif audit.can_go_on and (audit.full_scope or audit.is_repeated) and same not in finished_later:
             yield audit.pk, "it can be resumed"
 
 
@@ -87,7 +92,7 @@ def _in_front_of_unfinished(audits: Sequence[AuditNote]) -> Iterator[tuple[int, 
     newest: dict[tuple[str, str], int] = {}
     for audit in audits:
         first = newest.setdefault((audit.fingerprint, audit.scope_key), audit.pk)
-        if audit.state != "finished":
+        if audit.can_go_on:
             yield first, "one of its scope before it was not finished"
 
 
@@ -104,6 +109,8 @@ def _newest(audits: Sequence[AuditNote]) -> Iterator[tuple[int, str]]:
         store, scope = audit.fingerprint, audit.scope_key
         if is_first("store", store):
             yield audit.pk, "it is the last of its store"
+        if audit.full_scope and is_first("begun", store):
+            yield audit.pk, "it is the last of everything that was begun"
         if audit.state != "finished" or not (audit.full_scope or audit.is_repeated):
             continue
         if audit.full_scope and is_first("whole", store):

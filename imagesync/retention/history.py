@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -127,7 +127,8 @@ class History:
         """
         settings = app_settings()
         kept = getattr(settings.retention, kind)
-        return None if kept is None else self.now - max(kept, settings.audit_max_age + settings.ripen)
+        rested_on = settings.audit_max_age + settings.ripen + (settings.freshness or timedelta(0))
+        return None if kept is None else self.now - max(kept, rested_on)
 
     def _ended_purges(self, before: datetime) -> QuerySet[Purge]:
         ended = Coalesce("finished_at", "started_at", "planned_at")

@@ -20,7 +20,7 @@ notes = st.builds(
     scope_key=st.sampled_from(["all", "part", "one"]),
     full_scope=st.booleans(),
     is_repeated=st.booleans(),
-    state=st.sampled_from(["running", "interrupted", "finished"]),
+    state=st.sampled_from(["running", "interrupted", "paused", "cancelled", "finished"]),
     trust=st.sampled_from(["trustworthy", "degraded", "untrustworthy"]),
     began_at=st.just(LONG_AGO),
     ended_at=st.just(LONG_AGO),
@@ -64,7 +64,7 @@ def answers(audits: Sequence[AuditNote]) -> dict[str, object]:
                 [one for one in same if one.state == "finished" and one.saw_all_objects]
             )
             newest_same = first(same)
-            resumable = newest_same is not None and same[0].state != "finished"
+            resumable = newest_same is not None and same[0].state not in ("finished", "cancelled")
             found[f"resumable {store} {scope}"] = newest_same if resumable else None
     for alias in ("default", "other"):
         named = [one for one in believed if one.alias == alias]

@@ -228,6 +228,15 @@ def test_setting__none_keeps_for_ever_and_nothing_takes_what_a_purge_may_rest_on
     assert plans(long_history) == before
 
 
+@pytest.mark.django_db
+def test_prune__keeps_what_a_purge_by_slices_looks_back_at(old_audits: int) -> None:
+    """An audit that doubted the store within FRESHNESS stops such a purge, so it has to be there."""
+    assert plan_prune().planned["audits"] == old_audits
+
+    with override_settings(IMAGESYNC={"FRESHNESS": "800d"}):
+        assert plan_prune().planned["audits"] == 0
+
+
 @pytest.mark.parametrize(
     "value", [["90d"], {"AUDIT": "90d"}, {"AUDITS": "soon"}, {"AUDITS": 90}, {"AUDITS": "-1d"}, "90d"]
 )
