@@ -1,6 +1,6 @@
 """What an audit of a made-up bucket pays: the requests of each strategy, played without a store.
 
-The loop is that of ``imagesync/audit/scan.py``; tests/django/test_scan_costs.py holds the two against each other.
+The loop is that of ``imagesync/audit/scan.py``; tests/django/test_interrupted.py holds the two against each other.
 """
 
 from __future__ import annotations
