@@ -244,8 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kept", action="store_true", help="measure nothing; write what was measured before")
     options = parser.parse_args(arguments)
     kept = Kept.load(options.plan) if options.kept else measured(options.plan)
-    if kept.disagreement:
-        say(kept.disagreement)
+    if kept.disagreement or (kept.unfinished and not options.kept):
+        say(kept.disagreement or f"The run was {kept.unfinished}. --kept writes what was measured.")
         return 1
     report.write(kept.name, kept.machine, kept.figures, {**kept.left_out, **_lacking(kept)})
     return 0
@@ -260,8 +260,11 @@ def measured(name: str) -> Kept:
         try:
             measures(Bench(here, kept, repetitions, patience))
             kept.unfinished = ""
-        except (Disagreement, subprocess.SubprocessError) as error:
-            kept.disagreement = told_error(error)
+        except Disagreement as error:
+            kept.disagreement = str(error)
+        except subprocess.SubprocessError as error:
+            say(told_error(error))
+            kept.unfinished = "ended by a process that failed"
         finally:
             kept.save()
     return kept

@@ -221,6 +221,22 @@ def test_main__that_is_broken_off_keeps_what_was_measured(
     assert Kept.load("small").figures == FOUND[:2]
 
 
+def test_main__of_a_side_that_fails_keeps_what_was_measured(
+    here: Place, readme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(bench: Bench) -> None:
+        bench.kept.add(FOUND[0])
+        run(["false"], os.environ, deadline=30)
+
+    before = readme.read_text()
+    play(plan, here, monkeypatch)
+
+    assert harness.main(["small"]) == 1
+    assert readme.read_text() == before
+    assert harness.main(["small", "--kept"]) == 0
+    assert "ended by a process that failed" in readme.read_text()
+
+
 def test_targets__are_told_for_every_line_of_the_issue() -> None:
     million, ten_million = (World(size, size, 100) for size in (1_000_000, 10_000_000))
     figures = [
