@@ -93,12 +93,12 @@ def tell(notice: int) -> str:
     return deliver(notice)
 
 
-def watch_events(seconds: float = 50, storage: str = "") -> dict[str, int]:
+def watch_events(seconds: float = 50) -> dict[str, int]:
     """Work off the events that wait in the queue: until it is empty, or so many seconds are over.
 
     Runs side by side are fine: a message is handed to one of them.
     """
-    watched = open_watch(find_sources(alias=storage))
+    watched = open_watch(find_sources())
     ending = Ending(when_empty=True, seconds=seconds)
     totals = watch(watched, ending, stop=Stop(), tell=_nothing, complain=logger.warning)
     logger.info("events: %s", watch_sentence(totals.figures))

@@ -14,6 +14,8 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, REGION
 
 _numbers = itertools.count(1)
+ACCOUNT = "123456789012"
+"""moto's."""
 EVERYTHING = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
@@ -38,6 +40,31 @@ class RealQueue:
     def send(self, *bodies: str) -> None:
         for body in bodies:
             self.client.send_message(QueueUrl=self.url, MessageBody=body)
+
+    def written_to_by_topic(self, s3: EmbeddedS3, *, raw: bool) -> None:
+        """The bucket writes to a topic of SNS, and that to the queue."""
+        from moto.sns.models import sns_backends
+
+        sns = sns_backends[ACCOUNT][REGION]
+        topic = sns.create_topic(f"topic-{next(_numbers)}").arn
+        subscription = sns.subscribe(topic, self.arn, "sqs").arn
+        sns.set_subscription_attributes(subscription, "RawMessageDelivery", str(raw).lower())
+        where = {"TopicConfigurations": [{"TopicArn": topic, "Events": EVERYTHING}]}
+        s3.client(REGION).put_bucket_notification_configuration(
+            Bucket=BUCKET, NotificationConfiguration=where
+        )
+
+    def written_to_by_bridge(self, s3: EmbeddedS3) -> None:
+        """The bucket writes to EventBridge, and a rule there to the queue."""
+        from moto.events.models import events_backends
+
+        bridge = events_backends[ACCOUNT][REGION]
+        rule = f"rule-{next(_numbers)}"
+        bridge.put_rule(rule, event_pattern='{"source": ["aws.s3"]}')
+        bridge.put_targets(rule, None, [{"Id": "queue", "Arn": self.arn}])
+        s3.client(REGION).put_bucket_notification_configuration(
+            Bucket=BUCKET, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
 
     def messages(self) -> int:
         """Those that wait, and those that are handed out and not deleted."""

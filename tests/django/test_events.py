@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.core.files.storage import storages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +17,7 @@ from django_q.models import Schedule
 from imagesync import signals, tasks
 from imagesync.audit import audit_document, finding_rows, looks
 from imagesync.core.events import Unreadable
+from imagesync.core.queues import QueueSettings
 from imagesync.core.verdicts import Evidence
 from imagesync.doctor.events import event_checks
 from imagesync.exceptions import CannotLook
@@ -23,6 +25,8 @@ from imagesync.models import Audit, Finding, Image, SetAsideMessage
 from imagesync.purge.plan import latest_audit
 from imagesync.records import Source, find_sources
 from imagesync.storage.memory import MemoryStore
+from imagesync.storage.queue import SqsQueue
+from imagesync.storage.store import ClientOptions
 from imagesync.watching import BatchReport, Watch
 from imagesync.watching.set_aside import MOST_KEPT
 from imagesync.watching.store import WatchedStore
@@ -243,6 +247,28 @@ def test_other_models__have_findings(memory_source: MakeSource) -> None:
 
     assert open_findings() == [("a.pdf", "missing")]
     assert [one.record.label for one in report.changes] == [f"testapp.Document:{document.pk}"]
+
+
+@pytest.mark.parametrize("way", ["topic", "topic, raw", "bridge"])
+def test_bucket__that_writes_to_the_queue_by_way_of_another_service(s3: EmbeddedS3, way: str) -> None:
+    make_images("ä b+c.jpg", "ä b c.jpg")
+    for key in ("ä b+c.jpg", "ä b c.jpg"):
+        s3.put(BUCKET, key)
+    (source,) = find_sources()
+    audited(source)
+    there = RealQueue(s3, notified=False)
+    if way == "bridge":
+        there.written_to_by_bridge(s3)
+    else:
+        there.written_to_by_topic(s3, raw=way == "topic, raw")
+    settings = QueueSettings(queue_url=there.url)
+    queue = SqsQueue.from_storage(storages["default"], settings, ClientOptions())
+    s3.delete(BUCKET, "ä b+c.jpg")
+
+    report = work_off(Watch(queue, [WatchedStore(source)], started_by="events"))
+
+    assert verdicts() == {"ä b+c.jpg": "missing", "ä b c.jpg": "present"}
+    assert (len(report.changes), report.set_aside, there.messages()) == (1, 0, 0)
 
 
 # --- what cannot be believed -----------------------------------------------------------------------------

@@ -38,14 +38,13 @@ class Command(ImageSyncCommand):
             default=None,
             help="So long at most, such as 55s or 10m; the batch under way is finished.",
         )
-        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
         parser.add_argument("--format", choices=EVENT_FORMATS, default="text", help="Default: text.")
 
-    def run(
-        self, *, once: bool, drain: bool, duration: str | None, storage: str, format: str, **options: Any
-    ) -> None:
+    def run(self, *, once: bool, drain: bool, duration: str | None, format: str, **options: Any) -> None:
         ending = Ending(batches=1 if once else None, when_empty=drain, seconds=_seconds(duration))
-        watched = open_watch(find_sources(alias=storage))
+        watched = open_watch(
+            find_sources()
+        )  # of all stores: an event of one left out would be deleted unseen
 
         def tell(report: BatchReport) -> None:
             for line in batch_lines(report.to_dict(), format):
