@@ -29,6 +29,7 @@ from imagesync.reports import printable
 
 STARTED_BY = "admin"
 RESTORED_TOGETHER = 500
+NOT_ANY_MORE = "Whoever asked for this may not have it done (any more)."
 
 
 def queue(function: Any, *arguments: Any) -> None:
@@ -53,6 +54,8 @@ def audit_again(audit: int, user: str, asked_at: str) -> dict[str, Any]:
 
 def resume(audit: int, user: str) -> dict[str, Any]:
     """Go on with an interrupted audit."""
+    if not _may(user, "check_image"):
+        return {"audit": audit, "skipped": NOT_ANY_MORE}
     interrupted = Audit.objects.get(pk=audit)
     try:
         was_shared = interrupted.distributed
@@ -65,6 +68,8 @@ def resume(audit: int, user: str) -> dict[str, Any]:
 
 def restore_records(purge: int, user: str, name: str) -> dict[str, Any]:
     """Put back whatever a purge took and is not back yet."""
+    if not _may(user, "restore_image"):
+        return {"purge": purge, "skipped": NOT_ANY_MORE}
     of = Purge.objects.defer("plan").get(pk=purge)
     by = f"admin ({name})"[:64]
     restored, in_the_way = 0, -1
@@ -119,6 +124,8 @@ def log(user: str, about: Model, flag: int, message: str) -> None:
 
 def _audit(source: Source, scope: Scope, user: str, asked_at: str, *, marks: bool = True) -> dict[str, Any]:
     store = source.store.identity.fingerprint
+    if not _may(user, "check_image"):
+        return {"store": store, "skipped": NOT_ANY_MORE}
     since = Audit.objects.filter(
         fingerprint=store, scope_key=scope.hash, started_at__gte=datetime.fromisoformat(asked_at)
     )
@@ -140,6 +147,11 @@ def _carried_out(audit: Audit, source: Source, *, shared: bool = False) -> dict[
 
 def _user(pk: str) -> Any:
     return get_user_model()._default_manager.filter(pk=pk).first()
+
+
+def _may(user: str, permission: str) -> bool:
+    found = _user(user)
+    return found is not None and found.has_perm(f"imagesync.{permission}")
 
 
 def _told(audit: Audit) -> dict[str, Any]:

@@ -22,17 +22,16 @@ from imagesync.admin.addresses import (
 )
 from imagesync.admin.tokens import BadToken, read, signed
 from imagesync.core.rails import RAILS
-from imagesync.exceptions import AlreadyRunning, ImageSyncError, NothingMatches, PurgeRefused
+from imagesync.exceptions import AlreadyRunning, ImageSyncError, PurgeRefused
 from imagesync.jobs import Rights, source_to_purge
 from imagesync.jobs.log import log_purge
 from imagesync.jobs.work import STARTED_BY
 from imagesync.models import Job, Purge
 from imagesync.placeholders import Placeholder
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.freshness import aged, changed_records
-from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.freshness import aged, changed_records, fresh_audit, planned_anew, refuse_moved
 from imagesync.purge.summary import plan_entries, told_summary
-from imagesync.records import Scope, Source
+from imagesync.records import Source
 from imagesync.reports import printable
 from imagesync.reports.purges import purge_csv
 
@@ -59,14 +58,14 @@ def plan_page(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> 
         _check_form(request, purge)
         fields = [target.label for target in model_admin.sync_targets()]
         source = source_to_purge(fields)
+        if purge.counts["planned"] > selection.AT_ONCE and not aged(purge):
+            return _handed_over(model_admin, request, purge)  # the job asks what is asked below
         denied = Rights(request, model_admin.admin_site, model_admin.model).denied(purge, source)
         if denied:
             raise _No(_("Nothing was deleted. %(why)s.") % {"why": denied}, status=403)
         moved = _what_moved(purge, source)
         if moved:
             return _planned_anew(model_admin, request, purge, source, moved)
-        if purge.counts["planned"] > selection.AT_ONCE:
-            return _handed_over(model_admin, request, purge)
         return _executed(model_admin, request, purge, source)
     except _No as no:
         return _page(model_admin, request, purge, str(no), status=no.status)
@@ -149,31 +148,22 @@ def _planned_anew(
     model_admin: SyncActions, request: HttpRequest, purge: Purge, source: Source, moved: str
 ) -> HttpResponse:
     """Back to confirmation, with a plan of now."""
-    audit = latest_audit(source)
-    if audit is None or not is_fresh(audit):
-        raise NothingMatches(
-            f"{moved} Nothing was deleted. "
-            + _("There is no fresh audit for a new plan either; run check_s3_images, then select again.")
-        )
-    Purge.objects.filter(pk=purge.pk, state=Purge.State.PLANNED).update(
-        state=Purge.State.REFUSED, refused={"id": "plan_stale", "fact": moved, "hint": "Plan it anew."}
-    )
+    audit = fresh_audit(source, moved)
     text = _("%(moved)s Nothing was deleted; here is the plan as it is now. Please look and confirm again.")
     model_admin.message_user(request, text % {"moved": moved}, messages.WARNING)
     planning = Job.objects.filter(kind=Job.Kind.PLAN, purge=purge).first()
     if planning is not None:
+        refuse_moved(purge, moved)
         Job.objects.filter(pk=planning.pk).update(state=Job.State.WAITING, purge=None, audit=audit)
         planning.refresh_from_db()
         return jobs.hand_over(model_admin, request, planning)
-    fresh = make_plan(
+    fresh = planned_anew(
+        purge,
         source,
-        audit,
-        limits=limits_from_settings(),
-        scope=Scope.from_dict(purge.limits["scope"]),
+        moved,
         planned_by=STARTED_BY,
         user=request.user,
         objection=Rights(request, model_admin.admin_site, model_admin.model).objection,
-        chosen=purge.limits.get("chosen"),
     )
     return HttpResponseRedirect(purge_address(model_admin, fresh))
 

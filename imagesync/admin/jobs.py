@@ -159,8 +159,15 @@ def _context(model_admin: SyncActions, request: HttpRequest, job: Job) -> dict[s
         "reasons": [reason for audit in audits for reason in audit.reasons],
         "audits": [(audit, history_address(model_admin, "audit", audit.pk)) for audit in audits],
         "purge_address": purge_address(model_admin, job.purge) if job.purge else "",
+        "anew_address": _anew_address(model_admin, job),
         "changelist": changelist(model_admin),
     }
+
+
+def _anew_address(model_admin: SyncActions, job: Job) -> str:
+    """Of the plan that was made instead of the one that moved."""
+    anew = Purge.objects.filter(pk=job.outcome.get("planned_anew")).only("pk").first()
+    return purge_address(model_admin, anew) if anew else ""
 
 
 def _progress(job: Job, audits: list[Audit]) -> tuple[int, list[tuple[str, int]]]:

@@ -227,7 +227,7 @@ def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
             "The selection has changed: it had %(before)s records when you looked, it has %(now)s now. "
             "Nothing was done. Please look again and confirm."
         ) % {"before": f"{token['number']:,}", "now": f"{selection.number:,}"}
-    if selection.found.sum != token["sum"]:
+    if selection.found.sum != token.get("sum"):
         return _(
             "The selection has changed: it has as many records as when you looked, and not the same ones. "
             "Nothing was done. Please look again and confirm."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.apps import apps
@@ -68,7 +68,7 @@ class Rights:
                 return f"who planned this may not delete what goes along: {label}"
         return ""
 
-    def denied(self, purge: Purge, source: Source) -> str:
+    def denied(self, purge: Purge, source: Source, *, heartbeat: Callable[[], None] = lambda: None) -> str:
         """The first record of a plan that they may not purge (any more), and why; or nothing."""
         entries = purge.plan.get("delete", [])
         clears = any(entry["action"] == "clear" for entry in entries)
@@ -77,6 +77,7 @@ class Rights:
         ):
             return ""
         for record, case in _cases(entries, source):
+            heartbeat()
             why = self.objection(case)
             if why:
                 return f"{record}: {why}"

@@ -11,7 +11,13 @@ from django.utils import timezone
 
 from imagesync.audit import carry_out, clear_marks, interrupted_audit, open_audit, resume_audit
 from imagesync.core.progress import Progress
-from imagesync.exceptions import AlreadyRunning, ImageSyncError, InvalidRequest, NothingMatches
+from imagesync.exceptions import (
+    AlreadyRunning,
+    ImageSyncError,
+    InvalidRequest,
+    NothingMatches,
+    SelectionChanged,
+)
 from imagesync.jobs.log import log_audit, log_cleared, log_purge
 from imagesync.jobs.rights import Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
@@ -19,8 +25,9 @@ from imagesync.jobs.written import confirmed_rows, is_written, write_down
 from imagesync.models import Audit, Job, JobRecord, Purge
 from imagesync.models.leases import lease_end
 from imagesync.purge.execute import execute_plan
+from imagesync.purge.freshness import changed_records, planned_anew
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
-from imagesync.records import Scope
+from imagesync.records import Scope, Source
 
 STARTED_BY = "admin"
 BEAT_SECONDS = 5.0
@@ -179,8 +186,8 @@ def _purge(job: Job, beat: _Beat) -> None:
     if job.purge is None:
         raise NothingMatches("The plan of this job is gone. Plan it anew.")
     source = source_to_purge(job.fields)
-    if job.purge.started_at is None and (denied := Rights.of_job(job).denied(job.purge, source)):
-        raise InvalidRequest(f"Nothing was deleted. {denied}.")
+    if job.purge.state == Purge.State.PLANNED:
+        _hold_against_what_is_now(job, job.purge, source, beat)
     try:
         execute_plan(job.purge, source, beat)
     finally:
@@ -188,6 +195,31 @@ def _purge(job: Job, beat: _Beat) -> None:
         if job.user_id and not job.outcome.get("logged"):
             log_purge(job.purge, job.user_id)
             job.outcome["logged"] = True
+
+
+def _hold_against_what_is_now(job: Job, purge: Purge, source: Source, beat: _Beat) -> None:
+    """Of a large plan the page asked neither: whose its records are to delete, and whether they are as they were."""
+    rights = Rights.of_job(job)
+    denied = rights.denied(purge, source, heartbeat=beat.beat)
+    if denied:
+        raise InvalidRequest(f"Nothing was deleted. {denied}.")
+    changed = changed_records(purge, source, heartbeat=beat.beat)
+    if not changed:
+        return
+    why = f"{changed:,} of its records were changed or deleted since the plan was made."
+    anew = planned_anew(
+        purge,
+        source,
+        why,
+        planned_by=STARTED_BY,
+        user=job.user,
+        objection=rights.objection,
+        heartbeat=beat.beat,
+    )
+    job.outcome["planned_anew"] = anew.pk
+    raise SelectionChanged(
+        f"{why} Nothing was deleted. Purge {anew.pk} is the plan as it is now; look at it and confirm that."
+    )
 
 
 def _release(job: Job, state: Job.State, failure: str) -> None:

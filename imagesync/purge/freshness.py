@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.utils import timezone
 
 from imagesync.conf import app_settings
 from imagesync.core.rails import plan_is_stale
-from imagesync.models import Purge
-from imagesync.purge.objections import changed_since
-from imagesync.records import Source, record_label
+from imagesync.exceptions import NothingMatches
+from imagesync.models import Audit, Purge
+from imagesync.purge.objections import Case, changed_since
+from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.records import Scope, Source, record_label
 from imagesync.records.stream import base_rows
 
 CHUNK = 500
@@ -20,7 +25,7 @@ def aged(purge: Purge) -> str:
     return stale.fact if stale else ""
 
 
-def changed_records(purge: Purge, source: Source) -> int:
+def changed_records(purge: Purge, source: Source, *, heartbeat: Callable[[], None] = lambda: None) -> int:
     """How many of the plan's records are gone, or name another file than when it was made."""
     unchanged = 0
     entries = purge.plan.get("delete", [])
@@ -37,4 +42,48 @@ def changed_records(purge: Purge, source: Source) -> int:
             for row in base_rows(target.model).filter(pk__in=pks[start : start + CHUNK]):
                 key = keys[record_label(target.model, row.pk), target.field.name]
                 unchanged += not changed_since(target, row, key, source.store)
+            heartbeat()
     return len(entries) - unchanged
+
+
+def planned_anew(
+    purge: Purge,
+    source: Source,
+    why: str,
+    *,
+    planned_by: str,
+    user: Any,
+    objection: Callable[[Case], str],
+    heartbeat: Callable[[], None] | None = None,
+) -> Purge:
+    """Refuse a plan that moved, because of ``why``, and make the same one as of now. Raises NothingMatches."""
+    audit = fresh_audit(source, why)
+    refuse_moved(purge, why)
+    return make_plan(
+        source,
+        audit,
+        limits=limits_from_settings(),
+        scope=Scope.from_dict(purge.limits["scope"]),
+        planned_by=planned_by,
+        user=user,
+        objection=objection,
+        chosen=purge.limits.get("chosen"),
+        heartbeat=heartbeat,
+    )
+
+
+def fresh_audit(source: Source, why: str) -> Audit:
+    """What a new plan can rest on. Raises NothingMatches."""
+    audit = latest_audit(source)
+    if audit is None or not is_fresh(audit):
+        raise NothingMatches(
+            f"{why} Nothing was deleted. There is no fresh audit for a new plan either; run check_s3_images, then "
+            "select again."
+        )
+    return audit
+
+
+def refuse_moved(purge: Purge, why: str) -> None:
+    Purge.objects.filter(pk=purge.pk, state=Purge.State.PLANNED).update(
+        state=Purge.State.REFUSED, refused={"id": "plan_stale", "fact": why, "hint": "Plan it anew."}
+    )

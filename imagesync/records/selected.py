@@ -39,7 +39,9 @@ class Counted:
 
 def counted(rows: QuerySet[Any]) -> Counted:
     """Count a selection. A record that a filter finds twice, through a relation, is one record."""
-    rows = rows.model._base_manager.using(rows.db).filter(pk__in=rows.order_by().values("pk"))
+    rows = rows.order_by()
+    if len(rows.query.alias_map) > 1:  # tables are joined
+        rows = rows.model._base_manager.using(rows.db).filter(pk__in=rows.values("pk"))
     if not _has_number(rows.model):
         return Counted(rows.count())
     found = rows.aggregate(number=Count("pk"), sum=Sum(Mod(Abs("pk"), FOLD, output_field=IntegerField())))

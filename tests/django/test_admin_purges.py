@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from imagesync.admin import background, purge_page
-from imagesync.models import Image, Purge, Tombstone
+from imagesync.models import Audit, Image, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_helpers import said, staff
@@ -227,6 +227,22 @@ def test_restore__more_single_records_than_a_page_has_are_refused(
     assert "Choose up to 2 records" in said(response)
     assert not queued
     assert Image.objects.count() == 3
+
+
+def test_background__does_nothing_for_who_may_not_any_more(purged: Purge, admin_user: User) -> None:
+    User.objects.update(is_active=False)
+    asked_at = background.now()
+    audits = Audit.objects.count()
+
+    told = [
+        background.restore_records(purged.pk, str(admin_user.pk), "admin"),
+        *background.audit_stores("", str(admin_user.pk), asked_at),
+        background.audit_again(Audit.objects.latest().pk, str(admin_user.pk), asked_at),
+        background.resume(Audit.objects.latest().pk, str(admin_user.pk)),
+    ]
+
+    assert [one["skipped"] for one in told] == [background.NOT_ANY_MORE] * 4
+    assert (Audit.objects.count(), purged.tombstones.filter(restored_at=None).count()) == (audits, 3)
 
 
 def test_background__ends_where_nothing_more_can_be_restored(

@@ -313,6 +313,34 @@ def test_purge__of_many_is_planned_as_a_job_and_executed_as_one(
     assert "This plan is done: 3 deleted" in admin_client.get(address).content.decode()
 
 
+def test_purge__of_many_whose_records_changed_goes_back_to_confirmation(
+    half: EmbeddedS3, admin_client: Client
+) -> None:
+    """The page asks nothing about thousands of records: the job does, before it deletes the first of them."""
+    run("check_s3_images")
+    confirm(admin_client, act_on_all(admin_client, "purge_missing"))
+    work_off(planning := Job.objects.get())
+    plan = admin_client.get(f"{LIST}job/{planning.pk}/", follow=True)
+    admin_client.post(plan.redirect_chain[-1][0], {"number": "3", "token": token_of(plan)})
+    purging = Job.objects.get(kind="purge")
+    Image.objects.filter(file="1.jpg").update(file="0.jpg")
+
+    work_off(purging)
+
+    assert "1 of its records were changed or deleted" in purging.failure
+    assert (purging.state, Image.objects.count()) == ("failed", 6)
+    old, anew = Purge.objects.order_by("pk")
+    assert (old.state, old.refused["id"], anew.state) == ("refused", "plan_stale", "planned")
+    page = admin_client.get(f"{LIST}job/{purging.pk}/").content.decode()
+    assert f'href="{LIST}purge/{anew.pk}/"' in page
+    again = admin_client.get(f"{LIST}purge/{anew.pk}/")
+    assert "2 records would be deleted" in again.content.decode()
+    work_off(purging)
+    assert (Image.objects.count(), Purge.objects.count()) == (6, 2), "the old plan stays refused"
+    admin_client.post(f"{LIST}purge/{anew.pk}/", {"number": "2", "token": token_of(again)})
+    assert sorted(Image.objects.values_list("file", flat=True)) == ["0.jpg", "0.jpg", "2.jpg", "4.jpg"]
+
+
 def test_confirmed__twice_does_nothing_the_second_time_and_says_so(
     half: EmbeddedS3, admin_client: Client
 ) -> None:
