@@ -12,70 +12,19 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from imagesync.core.cost import Prices
+from imagesync.core.notifying import NotifySettings, parse_notify_settings
 from imagesync.core.queues import QueueSettings, parse_queue_settings
 from imagesync.core.retention import Retention
+from imagesync.core.values import parse_duration, parse_ratio
 
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
 LEAST_TOKEN = 16
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_duration(value: str | timedelta) -> timedelta:
-    """``"90s"``, ``"30m"``, ``"24h"``, ``"7d"``, ``"2w"`` or a timedelta. Raises ValueError."""
-    if isinstance(value, timedelta):
-        duration = value
-    else:
-        matched = (
-            re.fullmatch(r"(\d{1,9})\s*([smhdw])", value.strip().lower()) if isinstance(value, str) else None
-        )
-        if matched is None:
-            raise ValueError(
-                f'{value!r} is not a duration: write a number and a unit, such as "90s", "30m", "24h" or "7d"'
-            )
-        duration = timedelta(**{_UNITS[matched[2]]: int(matched[1])})
-    if duration < timedelta(0):
-        raise ValueError(f"{value!r} is not a duration: it is negative")
-    return duration
-
-
-def parse_ratio(value: str | float) -> float:
-    """A number from 0 to 1, or a percentage such as ``"10%"``. Raises ValueError."""
-    try:
-        text = str(value).strip()
-        ratio = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:  # also refuses nan
-        raise ValueError(f'{value!r} is not a ratio: write a number from 0 to 1, such as 0.1, or "10%"')
-    return ratio
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotifySettings:
-    """``IMAGESYNC["NOTIFY"]``: whom to tell of what (docs/notifications.md)."""
-
-    channels: tuple[str, ...] = ()
-    """``"email"`` (to ADMINS), ``"webhook"``, or dotted paths of callables that take a message."""
-
-    webhook_secret_url: str = field(default="", repr=False)
-    """Where the webhook listens. Who knows it can post there: Django's debug pages hide names with SECRET."""
-
-    threshold: int = 1
-    """By how many records something must have got worse, or better, since it was told last."""
-
-    overdue_after: timedelta = timedelta(hours=26)
-    """How long after the end of one audit another one must have ended."""
-
-    base_url: str = ""
-    """The site's address, for links into the admin: ``"https://www.example.com"``. Without it the path is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +186,7 @@ def _parse(attribute: str, value: Any) -> Any:
             raise ValueError(f"{value!r} is not a monitor's slug: a-z, 0-9, - and _, at most 50")
         return value
     if attribute == "notify":
-        return _parse_notify(value)
+        return parse_notify_settings(value)
     if attribute == "events":
         return parse_queue_settings(value, parse_duration)
     if attribute in ("client_factory", "enqueue"):
@@ -299,35 +248,6 @@ def _parse_prices(value: Any) -> Prices:
         if name != "CURRENCY" and not (is_number and 0 <= price < float("inf")):
             raise ValueError(f"the price of {name!r} is {price!r}; a number from 0 on is expected")
     return Prices(**{names[name]: price for name, price in value.items()})
-
-
-def _parse_notify(value: Any) -> NotifySettings:
-    names = {one.name.upper(): one.name for one in fields(NotifySettings)}
-    if not isinstance(value, Mapping) or set(value) - set(names):
-        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
-    given = {names[name]: one for name, one in value.items()}
-    channels = given.get("channels", ())
-    if isinstance(channels, str) or not all(isinstance(one, str) and one for one in channels):
-        raise ValueError('CHANNELS is a list of "email", "webhook" and dotted paths')
-    threshold = given.get("threshold", 1)
-    if not isinstance(threshold, int) or isinstance(threshold, bool) or threshold < 1:
-        raise ValueError(f"THRESHOLD is {threshold!r}; a number of records from 1 on is expected")
-    if "overdue_after" in given:
-        given["overdue_after"] = parse_duration(given["overdue_after"])
-    _refuse_address("BASE_URL", given.get("base_url", ""))
-    _refuse_address("WEBHOOK_SECRET_URL", given.get("webhook_secret_url", ""))
-    if "webhook" in channels and not given.get("webhook_secret_url"):
-        raise ValueError('the channel "webhook" needs WEBHOOK_SECRET_URL')
-    return NotifySettings(**{**given, "channels": tuple(dict.fromkeys(channels))})
-
-
-def _refuse_address(name: str, address: Any) -> None:
-    """The message does not repeat the address: it may be a secret."""
-    parts = urlsplit(address) if isinstance(address, str) else None
-    is_local = parts is not None and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    scheme = parts.scheme if parts is not None and parts.hostname else ""
-    if address != "" and scheme != "https" and not (scheme == "http" and (is_local or name == "BASE_URL")):
-        raise ValueError(f"{name} must begin with https:// (http:// for this machine)")
 
 
 def _parse_fields(value: Any) -> dict[str, str | Mapping[str, str]]:

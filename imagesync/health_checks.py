@@ -9,7 +9,7 @@ from django.db import connections, router
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 
-from imagesync.conf import parse_duration
+from imagesync.core.values import parse_duration
 from imagesync.health import audit_troubles
 from imagesync.models import Audit
 

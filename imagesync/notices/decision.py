@@ -8,8 +8,9 @@ from django.db import router, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from imagesync.conf import NotifySettings, app_settings
+from imagesync.conf import app_settings
 from imagesync.core.news import Told, news_of
+from imagesync.core.notifying import NotifySettings
 from imagesync.models import Notice, ToldStore
 from imagesync.notices.message import notice_document
 from imagesync.notices.standing import AuditedStore, audited_stores

@@ -80,7 +80,7 @@ def test_enqueue__a_setting_that_names_nothing_is_told() -> None:
 
 
 def test_perform__calls_imagesync_and_nothing_else() -> None:
-    assert perform("imagesync.conf.parse_ratio", {"value": "10%"}) == 0.1
+    assert perform("imagesync.core.values.parse_ratio", {"value": "10%"}) == 0.1
 
     with pytest.raises(InvalidRequest):
         perform("os.system", {"command": "true"})

@@ -11,11 +11,12 @@ from django.core.management import load_command_class
 from django.dispatch import Signal
 
 from imagesync import signals
-from imagesync.conf import SETTING_NAMES, NotifySettings
+from imagesync.conf import SETTING_NAMES
 from imagesync.core.diagnosis import _FAILURES, DIAGNOSES
 from imagesync.core.events import Unreadable
 from imagesync.core.examination import QUESTIONS
 from imagesync.core.news import Kind
+from imagesync.core.notifying import NotifySettings
 from imagesync.core.rails import RAILS
 from imagesync.core.upload_problems import UploadProblem
 from imagesync.core.verdicts import Reason, Verdict

@@ -11,8 +11,8 @@ from django.core.files.storage import storages
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.conf import parse_duration
 from imagesync.core.queues import QueueSettings, lasts, parse_queue_settings, queue_failed
+from imagesync.core.values import parse_duration
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import QueueFailed, QueueRefused
 from imagesync.storage.queue import SqsQueue

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-from imagesync.conf import parse_duration
+from imagesync.core.values import parse_duration
 from imagesync.exceptions import InvalidRequest
 from imagesync.management.base import ImageSyncCommand
 from imagesync.records import find_sources

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from imagesync.audit import carry_out, open_audit
-from imagesync.conf import parse_duration, parse_ratio
+from imagesync.core.values import parse_duration, parse_ratio
 from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.management.base import STORE, ImageSyncCommand, by_command, output
 from imagesync.management.progress import TerminalProgress

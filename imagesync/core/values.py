@@ -1,0 +1,38 @@
+"""What people write in settings and options, as values."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(value: str | timedelta) -> timedelta:
+    """``"90s"``, ``"30m"``, ``"24h"``, ``"7d"``, ``"2w"`` or a timedelta. Raises ValueError."""
+    if isinstance(value, timedelta):
+        duration = value
+    else:
+        matched = (
+            re.fullmatch(r"(\d{1,9})\s*([smhdw])", value.strip().lower()) if isinstance(value, str) else None
+        )
+        if matched is None:
+            raise ValueError(
+                f'{value!r} is not a duration: write a number and a unit, such as "90s", "30m", "24h" or "7d"'
+            )
+        duration = timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+    if duration < timedelta(0):
+        raise ValueError(f"{value!r} is not a duration: it is negative")
+    return duration
+
+
+def parse_ratio(value: str | float) -> float:
+    """A number from 0 to 1, or a percentage such as ``"10%"``. Raises ValueError."""
+    try:
+        text = str(value).strip()
+        ratio = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        ratio = -1.0
+    if not 0 <= ratio <= 1:  # also refuses nan
+        raise ValueError(f'{value!r} is not a ratio: write a number from 0 to 1, such as 0.1, or "10%"')
+    return ratio
