@@ -101,7 +101,7 @@ class AppSettings:
 
     retention: Retention = field(default_factory=Retention)
     """How long history is kept: ``{"AUDITS": "90d", "FINDINGS": "365d", "TOMBSTONES": "365d", "PURGES": "365d",
-    "JOBS": "90d", "SELECTIONS": "7d", "NOTICES": "90d"}``; None for ever."""
+    "JOBS": "90d", "SELECTIONS": "7d", "NOTICES": "90d", "SET_ASIDE": "365d"}``; None for ever."""
 
     metrics_token: str = field(default="", repr=False)
     """What Prometheus sends to read the metrics (``Authorization: Bearer``). Empty: only staff may read them."""

@@ -31,6 +31,8 @@ class Retention:
     """Which records a job that is over was asked for."""
     notices: timedelta | None = timedelta(days=90)
     """A message that was sent, or given up."""
+    set_aside: timedelta | None = timedelta(days=365)
+    """A message of the queue of events that nobody could read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

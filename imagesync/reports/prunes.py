@@ -14,6 +14,7 @@ _TOLD = {
     "selections": "selected records of jobs that are over",
     "jobs": "jobs that are over",
     "notices": "messages that were sent, or given up",
+    "set_aside": "messages of the queue of events that nobody could read",
     "purges": "purges of which nothing can be restored, and old plans",
     "findings": "findings that are closed",
     "audits": "audits that nothing rests on",

@@ -17,7 +17,17 @@ from django.db.models.functions import Coalesce
 from imagesync.conf import app_settings
 from imagesync.core.retention import AuditNote, audits_that_stay
 from imagesync.core.trust import STORE_CHANGED
-from imagesync.models import Audit, AuditRange, Finding, Job, JobRecord, Notice, Purge, Tombstone
+from imagesync.models import (
+    Audit,
+    AuditRange,
+    Finding,
+    Job,
+    JobRecord,
+    Notice,
+    Purge,
+    SetAsideMessage,
+    Tombstone,
+)
 from imagesync.records import Scope
 
 OVER = (Job.State.DONE, Job.State.FAILED)
@@ -72,6 +82,11 @@ class History:
         before = self._before("notices")
         rows = Notice.objects.filter(state__in=(Notice.State.SENT, Notice.State.GIVEN_UP))
         return rows.none() if before is None else rows.filter(created_at__lt=before)
+
+    def set_aside(self) -> QuerySet[SetAsideMessage]:
+        before = self._before("set_aside")
+        rows = SetAsideMessage.objects.all()
+        return rows.none() if before is None else rows.filter(set_aside_at__lt=before)
 
     def purges(self) -> QuerySet[Purge]:
         """Those of which nothing is left to restore, or to remember as restored, and that no job names."""

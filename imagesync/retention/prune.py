@@ -127,6 +127,7 @@ STEPS = (
     Step("selections", "selected records of jobs", History.selections),
     Step("jobs", "jobs", History.jobs),
     Step("notices", "messages that were sent", History.notices),
+    Step("set_aside", "messages that were set aside", History.set_aside),
     Step("purges", "purges", History.purges),
     Step("findings", "closed findings", History.findings),
     Step("audits", "audits", History.audits, _remove_audits, AUDITS_AT_ONCE),

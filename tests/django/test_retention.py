@@ -27,6 +27,7 @@ from imagesync.models import (
     JobRecord,
     Notice,
     Purge,
+    SetAsideMessage,
     ToldStore,
     Tombstone,
 )
@@ -52,6 +53,7 @@ DATES: dict[Any, tuple[str, ...]] = {
     Tombstone: ("purged_at", "restored_at"),
     Job: ("created_at", "finished_at"),
     Notice: ("created_at",),
+    SetAsideMessage: ("set_aside_at",),
 }
 
 MemorySource = Callable[..., tuple[MemoryStore, Source]]
@@ -118,6 +120,7 @@ def long_history(memory_source: MemorySource) -> Source:
     done = purge(source, by_name["d.jpg"])
     execute_restore(done, restorable(done), restored_by="somebody")
     audited(source)  # d is missing again
+    SetAsideMessage.objects.create(queue="q", message_id="1", reason="no_json", body=b"?")
     time_passes(YEARS)
     gave_up = open_audit(source, Scope(prefix="a"))
     resumable = open_audit(source, Scope(prefix="b"))
@@ -150,7 +153,10 @@ def long_history(memory_source: MemorySource) -> Source:
 @pytest.mark.django_db
 def test_prune__whatever_is_asked_is_answered_as_before(long_history: Source) -> None:
     before = everything_asked(long_history)
-    numbers = {model: model.objects.count() for model in (Audit, AuditRange, Finding, Purge, Job, Notice)}
+    numbers = {
+        model: model.objects.count()
+        for model in (Audit, AuditRange, Finding, Purge, Job, Notice, SetAsideMessage)
+    }
     unattended = before["plans"][1][0]
     assert [one["key"] for one in unattended["delete"]] == ["a.jpg"]
     assert any("restored before" in one["why"] for one in unattended["keep"])
@@ -427,5 +433,5 @@ def test_defaults__are_those_that_are_documented() -> None:
     }
 
     assert days == {
-        "audits": 90, "findings": 365, "tombstones": 365, "purges": 365, "jobs": 90, "selections": 7, "notices": 90,
+        "audits": 90, "findings": 365, "tombstones": 365, "purges": 365, "jobs": 90, "selections": 7, "notices": 90, "set_aside": 365,
     }  # fmt: skip
