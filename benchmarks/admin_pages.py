@@ -101,6 +101,8 @@ def _history(key: str) -> Iterator[tuple[str, str]]:
     yield "tombstones: search, begins with", f"{ADMIN}tombstone/?q=gone/a*"
     yield "tombstones: restored ones", f"{ADMIN}tombstone/?restored_at__isempty=0"
     yield "failed reads", f"{ADMIN}failedread/"
+    yield "notices", f"{ADMIN}notice/"
+    yield "messages set aside", f"{ADMIN}setasidemessage/"
     yield "the plan of a purge of very many", f"{LIST}purge/{planned}/"
 
 

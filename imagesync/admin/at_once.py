@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from imagesync.admin.addresses import purge_address
-from imagesync.audit import carry_out, clear_marks, open_audit
+from imagesync.audit import carry_out, open_audit
 from imagesync.core.verdicts import Verdict
-from imagesync.jobs import Rights, source_to_purge, sources_of
-from imagesync.jobs.log import log_cleared, log_looks
+from imagesync.jobs import Rights, clear_and_log, source_to_purge, sources_of
+from imagesync.jobs.log import log_looks
 from imagesync.jobs.work import STARTED_BY
 from imagesync.models import Job
 from imagesync.purge.plan import limits_from_settings, make_plan
@@ -62,9 +62,7 @@ def _clear(model_admin: SyncActions, request: HttpRequest, selection: Selection)
     scope = Scope(fields=tuple(fields), ids=_ids(model_admin, selection.rows))
     cleared = 0
     for source in sources_of(fields):
-        for batch in clear_marks(source, scope):
-            log_cleared(((record[0], record[1], key) for record, key in batch), request.user.pk or 0)
-            cleared += len(batch)
+        cleared += sum(clear_and_log(source, scope, request.user.pk))
     text = ngettext("%d mark was cleared.", "%d marks were cleared.", cleared) % cleared
     if cleared:
         text += " " + _("Visitors are handed the file's address again; the next look marks it anew.")

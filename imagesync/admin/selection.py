@@ -262,8 +262,11 @@ def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selec
 
 
 def _is_whole(selection: Selection) -> bool:
-    """Whether it is every row there is, so that a million records need not be written down one by one."""
-    if selection.ticked is not None or selection.audit is not None:
+    """Whether it is every row there is, so that a million records need not be written down one by one.
+
+    Only for a look: what comes to the table meanwhile may be looked at, too.
+    """
+    if selection.ticked is not None or selection.kind not in (Job.Kind.CHECK, Job.Kind.MARK):
         return False
     # of a child in a table of its own, the fields' records are the parent's: there are more of those
     return (

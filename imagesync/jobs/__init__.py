@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from imagesync.jobs.clearing import clear_and_log
 from imagesync.jobs.listed import as_of, rows_as_listed
 from imagesync.jobs.rights import PERMISSIONS, Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
@@ -12,6 +13,7 @@ __all__ = [
     "PERMISSIONS",
     "Rights",
     "as_of",
+    "clear_and_log",
     "forget_selections",
     "is_written",
     "plan_of_selection",

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from imagesync.audit import carry_out, clear_marks, interrupted_audit, open_audit, resume_audit
+from imagesync.audit import carry_out, interrupted_audit, open_audit, resume_audit
 from imagesync.core.progress import Progress
 from imagesync.exceptions import (
     AlreadyRunning,
@@ -18,7 +18,8 @@ from imagesync.exceptions import (
     NothingMatches,
     SelectionChanged,
 )
-from imagesync.jobs.log import log_audit, log_cleared, log_purge
+from imagesync.jobs.clearing import clear_and_log
+from imagesync.jobs.log import log_audit, log_purge
 from imagesync.jobs.rights import Rights
 from imagesync.jobs.sources import source_to_purge, sources_of
 from imagesync.jobs.written import confirmed_rows, is_written, write_down
@@ -167,10 +168,8 @@ def _clear(job: Job, beat: _Beat) -> None:
     scope = _scope(job)
     cleared = job.outcome.get("cleared", 0)
     for source in sources_of(job.fields):
-        for batch in clear_marks(source, scope):
-            if job.user_id:
-                log_cleared(((record[0], record[1], key) for record, key in batch), job.user_id)
-            cleared += len(batch)
+        for number in clear_and_log(source, scope, job.user_id):
+            cleared += number
             job.outcome["cleared"] = cleared
             Job.objects.filter(pk=job.pk).update(outcome=job.outcome)
             beat.advance(cleared)

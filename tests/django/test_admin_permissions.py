@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.test import Client
+from django.urls import resolve
 from django_q.models import OrmQ
 
 from imagesync.admin import jobs, selection
@@ -201,6 +203,17 @@ def addresses(half: EmbeddedS3, client: Client) -> list[str]:
     ]
 
 
+READING = {"imagesync_audit_export", "imagesync_image_plan_csv"}
+DJANGOS = ("_changelist", "_add", "_change", "_delete", "_history")
+
+
+def own_pages() -> set[str]:
+    """What imagesync's admins have beside Django's own pages."""
+    ours = (one for model, one in admin.site._registry.items() if model._meta.app_label == "imagesync")
+    names = {pattern.name for one in ours for pattern in one.get_urls()} - {None}
+    return {name for name in names if not name.endswith(DJANGOS)}
+
+
 @pytest.mark.urls("tests.urls")
 def test_addresses__by_get_or_from_another_site_change_nothing_and_ask_s3_nothing(
     half: EmbeddedS3, admin_user: User, monkeypatch: pytest.MonkeyPatch
@@ -208,6 +221,7 @@ def test_addresses__by_get_or_from_another_site_change_nothing_and_ask_s3_nothin
     client = Client(enforce_csrf_checks=False)
     client.force_login(admin_user)
     found = addresses(half, client)
+    assert {resolve(address).url_name for address in found} == own_pages() - READING
     Job.objects.update(selection={"whole": True})
     for module in ("audit_page", "jobs", "purge_page", "selection"):
         monkeypatch.setattr(f"imagesync.admin.{module}.cluster_is_running", lambda: True)

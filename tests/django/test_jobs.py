@@ -9,6 +9,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
+from django.db import DatabaseError
 from django.utils import timezone
 
 from imagesync import tasks
@@ -147,6 +148,22 @@ def test_clear__takes_marks_back_and_what_is_cleared_feeds_no_purge(half: Embedd
     assert LogEntry.objects.get().object_repr == "1.jpg"
     run("check_s3_images")
     assert verdicts()["1.jpg"] == "missing"
+
+
+def test_clear__what_cannot_be_logged_is_not_cleared(
+    half: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("check_s3_images")
+
+    def fails(*arguments: Any) -> None:
+        raise DatabaseError("the log is full")
+
+    monkeypatch.setattr("imagesync.jobs.clearing.log_cleared", fails)
+    with pytest.raises(DatabaseError):
+        work_off(make_job("clear", Image.objects.filter(file="1.jpg")))
+
+    assert verdicts()["1.jpg"] == "missing"
+    assert Finding.objects.open().filter(key="1.jpg").exists()
 
 
 def test_plan_and_purge__go_on_where_the_page_left_off(half: EmbeddedS3) -> None:
