@@ -55,7 +55,8 @@ class _Memory:
     """Watches a process and its descendants.
 
     VmHWM is a process's own peak, so what happens between two samples counts; ``ru_maxrss`` would begin with the
-    memory of whoever started it.
+    memory of whoever started it. Until a process runs a program of its own it has the memory of its parent, and is not
+    counted.
     """
 
     def __init__(self, pid: int) -> None:
@@ -84,9 +85,15 @@ def _family(pid: int) -> list[int]:
     while waiting:
         one = waiting.pop()
         found.append(one)
+        program = _program(one)
         for thread in _threads(one):
-            waiting += [int(child) for child in _read(Path(f"/proc/{one}/task/{thread}/children")).split()]
+            children = _read(Path(f"/proc/{one}/task/{thread}/children")).split()
+            waiting += [int(child) for child in children if _program(int(child)) != program]
     return found
+
+
+def _program(pid: int) -> str:
+    return _read(Path(f"/proc/{pid}/cmdline"))
 
 
 def _threads(pid: int) -> list[str]:

@@ -128,6 +128,12 @@ def test_run__tells_the_memory_of_all_that_a_process_started() -> None:
     assert 120e6 < both.peak_bytes < 180e6
 
 
+def test_run__counts_no_process_that_still_shares_its_parents_memory() -> None:
+    script = "import os, time; held = b'x' * 60_000_000; os.fork(); time.sleep(0.3)"
+
+    assert run([sys.executable, "-c", script], os.environ, deadline=30).peak_bytes < 90e6
+
+
 def test_run__a_process_beyond_its_deadline_is_ended_with_what_it_started(tmp_path: Path) -> None:
     sign = tmp_path / "alive"
     script = f"(sleep 1; touch {sign}) & sleep 60"
