@@ -22,12 +22,14 @@ from imagesync.models import (
     Audit,
     AuditRange,
     Finding,
+    Freshness,
     Image,
     Job,
     JobRecord,
     Notice,
     Purge,
     SetAsideMessage,
+    Slice,
     ToldStore,
     Tombstone,
 )
@@ -232,6 +234,22 @@ def test_setting__none_keeps_for_ever_and_nothing_takes_what_a_purge_may_rest_on
         execute_prune(plan_prune())
 
     assert plans(long_history) == before
+
+
+@pytest.mark.django_db
+def test_prune__keeps_audits_that_anything_names_which_stays(old_audits: int) -> None:
+    by_job, by_slice, by_purge, *_others = Audit.objects.order_by("pk")
+    content_type = content_type_of(Image)
+    Job.objects.create(kind="plan", state="waiting", nonce="1", content_type=content_type, audit=by_job)
+    now = timezone.now()
+    fresh = Freshness.objects.create(fingerprint="f" * 16, reads_upto=now, uploads_upto=now)
+    Slice.objects.create(freshness=fresh, audit=by_slice)
+    Purge.objects.create(fingerprint="f" * 16, state="refused", audit=by_purge)
+
+    prune = execute_prune(plan_prune())
+
+    assert prune.removed["audits"] == old_audits - 3
+    assert Audit.objects.filter(pk__in=[by_job.pk, by_slice.pk, by_purge.pk]).count() == 3
 
 
 @pytest.mark.django_db
