@@ -41,8 +41,10 @@ class Standing:
 
     audit: int = 0
     """The newest one that ended; 0 when none did."""
+    look: int = 0
+    """The newest audit of whatever scope that was believed; 0 when none was."""
     broken: Mapping[str, int] | None = None
-    """Verdict -> records, as the newest audit left them; None when it could not be believed, or was counted before."""
+    """Verdict -> records, as they are known; None when the newest audit could not be believed, or was counted before."""
     troubles: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Kind -> why: ids of reasons, or nothing."""
 
@@ -56,15 +58,15 @@ class Told:
     """Kind -> every reason told since it was well last."""
     better_since: Mapping[str, int] = field(default_factory=dict)
     """Kind -> the audit at which it was seen to be over, while that may still be a flap."""
-    audit: int = 0
-    """The newest audit that this rests on; what it found need not be counted again."""
+    look: int = 0
+    """The newest look that this rests on; what it found need not be counted again."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "broken": dict(self.broken),
             "troubles": {kind: sorted(why) for kind, why in sorted(self.troubles.items())},
             "better_since": dict(self.better_since),
-            "audit": self.audit,
+            "look": self.look,
         }
 
     @classmethod
@@ -73,7 +75,7 @@ class Told:
             broken=document.get("broken", {}),
             troubles={kind: frozenset(why) for kind, why in document.get("troubles", {}).items()},
             better_since=document.get("better_since", {}),
-            audit=document.get("audit", 0),
+            look=document.get("look", 0),
         )
 
 
@@ -109,7 +111,7 @@ def news_of(told: Told, now: Standing, *, threshold: int) -> tuple[list[News], T
         for kind in TROUBLES
         if (why := _trouble_news(kind, told, now, found, waiting)) is not None
     }
-    return found, Told(broken=broken, troubles=troubles, better_since=waiting, audit=now.audit)
+    return found, Told(broken=broken, troubles=troubles, better_since=waiting, look=now.look)
 
 
 def _broken_news(

@@ -37,7 +37,7 @@ def _decide(
     before = Told.from_dict(told.state)
     # a store that is kept fresh by slices has one of them looked at within that time, at the latest
     overdue_after = max(notify.overdue_after, app_settings().freshness or notify.overdue_after)
-    standing = store.standing(now, overdue_after=overdue_after, counted=before.audit)
+    standing = store.standing(now, overdue_after=overdue_after, counted=before.look)
     news, after = news_of(before, standing, threshold=notify.threshold)
     if after == before:
         return []

@@ -49,9 +49,9 @@ class Message:
 def notice_document(
     store: AuditedStore, news: Sequence[News], *, at: datetime, base_url: str
 ) -> dict[str, Any]:
-    about = store.newest if any(one.kind is Kind.FAILED for one in news) else store.ended or store.newest
-    figures = about.figures or _places_of(about)
     rises = [one for one in news if one.kind is Kind.BREAKAGE]
+    about = _audit_about(store, news)
+    figures = about.figures or _places_of_newest(about, rises)
     causes = [*about.reasons, *_causes(rises[0], figures)] if rises else []
     return {
         "schema": SCHEMA,
@@ -120,10 +120,22 @@ def _places(figures: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _places_of(audit: Audit) -> dict[str, Any]:
-    """Of an audit that kept no figures, a slice for example: where what it found first lies."""
-    found = Finding.objects.open().filter(opened_by=audit, verdict=Verdict.MISSING.value)
-    keys = list(found.order_by("pk").values_list("key", flat=True)[:SAMPLE])
+def _audit_about(store: AuditedStore, news: Sequence[News]) -> Audit:
+    """The audit that brought the news."""
+    kinds = {one.kind for one in news}
+    ended = store.ended or store.newest
+    if Kind.FAILED in kinds:
+        return store.newest
+    if kinds == {Kind.BREAKAGE} and store.look > ended.pk:  # a look of events, or somebody's
+        return Audit.objects.get(pk=store.look)
+    return ended
+
+
+def _places_of_newest(audit: Audit, rises: Sequence[News]) -> dict[str, Any]:
+    """Where what is new lies, when no audit of everything has counted it."""
+    number = sum(one.rises.get(Verdict.MISSING, 0) for one in rises)
+    found = Finding.objects.open().filter(fingerprint=audit.fingerprint, verdict=Verdict.MISSING.value)
+    keys = list(found.order_by("-pk").values_list("key", flat=True)[: min(number, SAMPLE)])
     return {"folders": worst_prefixes(keys, begin=len(audit.prefix)), "sampled": len(keys)} if keys else {}
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from imagesync.conf import app_settings
 from imagesync.core.news import BROKEN, Kind, Standing
@@ -27,23 +28,29 @@ class AuditedStore:
     """Whatever became of it."""
     ended: Audit | None
     """The newest that ran to its end."""
+    look: int
+    """Number of the newest audit of whatever scope that was believed: of an event, say. 0 when none was."""
 
     @property
     def is_believed(self) -> bool:
         return self.ended is not None and self.ended.trust in BELIEVED
 
     def standing(self, now: datetime, *, overdue_after: timedelta, counted: int) -> Standing:
-        """``counted`` is the audit whose findings were counted already: that takes a while where there are many."""
-        broken = None
-        if self.ended is not None and self.is_believed:
-            broken = _broken_by_figures(self.ended)
-            if broken is None and self.ended.pk != counted:
-                broken = _broken_by_count(self.ended)
+        """``counted`` is the look whose findings were counted already: that takes a while where there are many."""
         return Standing(
             audit=self.ended.pk if self.ended else 0,
-            broken=broken,
+            look=self.look,
+            broken=self._broken(counted),
             troubles=self._troubles(now, overdue_after),
         )
+
+    def _broken(self, counted: int) -> dict[str, int] | None:
+        if self.ended is not None and self.ended.pk >= self.look:
+            if not self.is_believed:
+                return None
+            if "fields" in self.ended.figures:
+                return _broken_by_figures(self.ended)
+        return _broken_by_count(self.newest.fingerprint) if self.look != counted else None
 
     def _troubles(self, now: datetime, overdue_after: timedelta) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
@@ -70,28 +77,32 @@ def audited_stores(aliases: Iterable[str]) -> list[AuditedStore]:
         whole.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
     )
     ended = newest.filter(state=Audit.State.FINISHED)
-    audits = whole.filter(Q(pk__in=newest) | Q(pk__in=ended)).order_by("pk").defer("canaries", "failed_reads")
+    looks = Audit.objects.filter(
+        fingerprint=OuterRef("fingerprint"), state=Audit.State.FINISHED, trust__in=BELIEVED
+    )
+    audits: QuerySet[Any] = whole.filter(Q(pk__in=newest) | Q(pk__in=ended)).order_by("pk")
+    audits = audits.annotate(look=Coalesce(Subquery(looks.order_by("-pk").values("pk")[:1]), 0))
     by_fingerprint: dict[str, AuditedStore] = {}
-    for audit in audits:
+    for audit in audits.defer("canaries", "failed_reads"):
         known = by_fingerprint.get(audit.fingerprint)
         before = known.ended if known is not None else None
-        by_fingerprint[audit.fingerprint] = AuditedStore(audit, audit if audit.complete else before)
+        by_fingerprint[audit.fingerprint] = AuditedStore(
+            audit, audit if audit.complete else before, audit.look
+        )
     in_order = sorted(by_fingerprint.values(), key=lambda store: store.newest.pk)
     return list({store.newest.alias: store for store in in_order}.values())
 
 
-def _broken_by_figures(audit: Audit) -> dict[str, int] | None:
+def _broken_by_figures(audit: Audit) -> dict[str, int]:
     """As an audit of everything counted them when it ended."""
-    if "fields" not in audit.figures:
-        return None
     totals: Counter[str] = Counter()
     for verdicts in audit.figures["fields"].values():
         totals.update({one.value: verdicts.get(one.value, 0) for one in BROKEN})
     return {verdict: number for verdict, number in totals.items() if number}
 
 
-def _broken_by_count(audit: Audit) -> dict[str, int]:
+def _broken_by_count(fingerprint: str) -> dict[str, int]:
     """What is known of every record by now: a look that failed makes nothing whole again."""
-    standing = Finding.objects.open().filter(fingerprint=audit.fingerprint, verdict__in=BROKEN)
+    standing = Finding.objects.open().filter(fingerprint=fingerprint, verdict__in=BROKEN)
     numbers = standing.order_by().values_list("verdict").annotate(number=Count("pk"))
     return dict(numbers)

@@ -282,6 +282,36 @@ def test_freshness__slices_are_told_of_and_nothing_is_counted_twice(
     assert kinds()[2:] == ["overdue"]
 
 
+def test_a_look_at_a_part__as_of_an_event_is_told_by_the_next_sweep(
+    half: Any, django_assert_num_queries: Any
+) -> None:
+    store, source = half
+    with notify(OWN):
+        audited(source)
+        tell()
+        store.delete("a.jpg")
+        look = audited(source, Scope(keys=("a.jpg",)))
+        tell()
+        with django_assert_num_queries(3):
+            tasks.watch_over()
+        store.put("a.jpg")
+        audited(source, Scope(keys=("a.jpg",)))
+        audited(source, Scope(keys=("b.jpg",)))
+        tell()
+        assert kinds() == ["breakage", "breakage"]
+        audited(source)
+        tell()
+
+    assert kinds() == ["breakage", "breakage", "recovery"]
+    assert [one.document["news"][0]["now"] for one in heard] == [
+        {"missing": 3},
+        {"missing": 4},
+        {"missing": 3},
+    ]
+    assert heard[1].document["audit"] == look.pk
+    assert heard[1].document["worst_prefixes"] == [{"prefix": "/", "percent": 100}]
+
+
 def test_without_freshness__an_audit_of_a_stretch_is_one_of_a_part(half: Any) -> None:
     _store, source = half
     audited(source, Scope(first_key="img/"))
