@@ -63,7 +63,7 @@ def sweep() -> list[int]:
 def keep_fresh(storage: str = "") -> list[dict[str, Any]]:
     """Look at what is due for ``IMAGESYNC["FRESHNESS"]`` in every store (or only ``storage``); every few minutes.
 
-    With nothing due it costs one query for each store.
+    With nothing due it costs two queries for each store.
     """
     if app_settings().freshness is None:
         return [{"skipped": 'IMAGESYNC["FRESHNESS"] is not set.'}]

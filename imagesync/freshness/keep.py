@@ -14,7 +14,6 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.conf import app_settings
@@ -33,6 +32,7 @@ from imagesync.core.progress import Progress
 from imagesync.exceptions import AlreadyRunning
 from imagesync.freshness.urgent import is_urgent, urgent_records, with_urgency
 from imagesync.models import Audit, Freshness
+from imagesync.models.leases import database_clock
 from imagesync.records import Scope, Source
 from imagesync.records.slices import labels_of, looked_at_by, store_slices, stored_slices
 from imagesync.records.splitting import estimated_records, split_keys
@@ -98,6 +98,7 @@ class _Keeping:
         self.until = time.monotonic() + seconds
         self.progress = progress
         self.outcome = Outcome(source)
+        self.now = database_clock(Freshness)  # as audits note when they began
 
     def run(self) -> None:
         while self._one_step():
@@ -106,7 +107,7 @@ class _Keeping:
 
     def _one_step(self) -> bool:
         """Do the next thing; False when there is none. With nothing to do it is one query."""
-        now = timezone.now()
+        now = self.now()
         freshness = with_urgency(self.source, now).filter(fingerprint=self.fingerprint).first()
         if freshness is None or freshness.fields != labels_of(self.source):
             self._begin(freshness, now)
@@ -157,7 +158,7 @@ class _Keeping:
             return False
         whole = Audit.objects.filter(fingerprint=self.fingerprint, full_scope=True)
         running = whole.filter(state=Audit.State.RUNNING).first()
-        if running is not None and running.lease_is_alive:
+        if running is not None and not running.is_dead:
             self.outcome.skipped = f"Audit {running.pk} looks at everything now."
             return False
         if self._account_for_whole(freshness, whole.filter(state=Audit.State.FINISHED).first()):
@@ -189,7 +190,9 @@ class _Keeping:
         """The audit that was under way: resume it when its process died, then account for it."""
         audit: Any = freshness.audit
         if audit.state == Audit.State.PAUSED:
-            raise AlreadyRunning(f"Audit {audit.pk} is paused.")
+            raise AlreadyRunning(
+                f"Audit {audit.pk} is paused; check_s3_images --resume {audit.pk} goes on with it."
+            )
         if audit.complete or audit.state == Audit.State.CANCELLED:
             self._account(freshness, audit)
         else:
@@ -204,7 +207,7 @@ class _Keeping:
 
     def _account(self, freshness: Freshness, audit: Audit) -> None:
         """Write down what the audit says about slices and about what was urgent; once, whoever does it."""
-        now = timezone.now()
+        now = self.now()
         scope = Scope.from_dict(audit.scope)
         slices = stored_slices(freshness)
         upto: dict[str, Any] = {}
@@ -241,7 +244,9 @@ class _Keeping:
         laid = self._laid_over(freshness, slices, audit) or slices
         with transaction.atomic():
             if not freshness.take_turn(
-                whole_audit=audit, due_at=self._due_at(freshness, laid, timezone.now())
+                whole_audit=audit,
+                in_order=freshness.in_order and audit.in_order,
+                due_at=self._due_at(freshness, laid, self.now()),
             ):
                 raise AlreadyRunning("Another process has begun to look at what is due.")
             store_slices(freshness, laid)
@@ -286,6 +291,8 @@ class _Keeping:
 
 def _learned_nothing(audit: Audit, failures: int) -> bool:
     """Whether single records are to be looked at again first. One that cannot be looked at must not be tried for ever."""
+    if not audit.complete:  # somebody cancelled it
+        return True
     if audit.trust != Audit.Trust.UNTRUSTWORTHY:
         return False
     return not audit.counts.get("records") or failures < TRIES

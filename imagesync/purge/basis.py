@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils import timezone
-
 from imagesync.conf import app_settings
 from imagesync.core.trust import COLLAPSE, STORE_CHANGED
 from imagesync.core.union import Union, union_of
 from imagesync.models import Audit, Freshness
+from imagesync.models.leases import database_clock
 from imagesync.purge.plan import is_fresh, latest_audit
 from imagesync.records import Source
 from imagesync.records.slices import is_sound, labels_of, stored_slices
@@ -35,7 +34,7 @@ def basis_of(source: Source) -> Basis | None:
     whole = latest_audit(source)
     if whole is not None and is_fresh(whole):
         return Basis(whole)
-    union = _union(source, whole, timezone.now())
+    union = _union(source, whole, database_clock(Freshness)())
     if union is not None:
         newest = Audit.objects.filter(pk=union.newest_audit).first()
         if newest is not None:

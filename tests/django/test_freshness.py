@@ -17,11 +17,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagesync import tasks
+from imagesync.audit import open_audit
 from imagesync.conf import app_settings
 from imagesync.core.freshness import SPREAD, covers_everything
+from imagesync.exceptions import NotInByteOrder
 from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
 from imagesync.models import Audit, FailedRead, Finding, Freshness, Image
-from imagesync.records import Source
+from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images, verdicts
@@ -190,19 +192,17 @@ def test_keep_fresh__several_fields_and_a_location_in_one_bucket(
     assert len(by_slices) == 21
 
 
-def test_keep_fresh__with_nothing_to_do_costs_one_query(
-    memory_source: MakeSource, clock: time_machine.Coordinates
-) -> None:
+def test_keep_fresh__with_nothing_to_do_costs_two_queries(memory_source: MakeSource) -> None:
+    """The database's time, and everything else."""
     _store, source = world(memory_source, 300)
     keep_fresh(source)
-    clock.shift(timedelta(minutes=5))
     ContentType.objects.clear_cache()
 
     with CaptureQueriesContext(connection) as queries:
         outcome = keep_fresh(source)
 
     assert outcome.audits == []
-    assert len(queries) == 1, [one["sql"] for one in queries]
+    assert len(queries) == 2, [one["sql"] for one in queries]
 
 
 def test_keep_fresh__an_audit_of_everything_counts_for_all_slices(
@@ -360,6 +360,68 @@ def test_keep_fresh__an_emptied_bucket_is_a_collapse_in_every_slice(
     assert {audit.trust for audit in audits} == {"degraded"}
     assert {audit.reasons[0]["id"] for audit in audits} == {"collapse"}
     assert not any(one.sound for one in stored_slices(Freshness.objects.get()))
+
+
+def test_keep_fresh__a_slice_that_somebody_paused_waits_and_one_that_was_cancelled_is_begun_anew(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source)
+    keep_fresh(source)
+    clock.shift(WEEK / 2)
+    done = Audit.objects.latest()
+    freshness = Freshness.objects.get()
+    scope = Scope(first_key=stored_slices(freshness)[-1].first_key)
+    slice_ = open_audit(source, scope)
+    freshness.audit = slice_
+    freshness.save()
+
+    Audit.objects.filter(pk=slice_.pk).update(state=Audit.State.PAUSED, lease_owner="", lease_until=None)
+    paused = keep_fresh(source)
+    assert paused.audits == []
+    assert paused.skipped.startswith(f"Audit {slice_.pk} is paused;")
+
+    Audit.objects.filter(pk=slice_.pk).update(state=Audit.State.CANCELLED)
+    assert keep_fresh(source).audits == []
+    assert told(source)["failures"] == 1
+    clock.shift(timedelta(minutes=6))
+    [new, *_more] = keep_fresh(source).audits
+    assert new.pk not in (done.pk, slice_.pk)
+    assert told(source)["failures"] == 0
+
+
+def test_keep_fresh__begins_no_further_slice_when_its_time_is_up(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    _store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    clock.shift(WEEK * 2)
+
+    for _run in range(3):
+        assert len(keep_fresh(source, seconds=-1).audits) <= 1
+    assert told(source)["behind_s"] > 0
+    assert len(keep_fresh(source).audits) >= 1
+    assert told(source)["behind_s"] == 0
+
+
+def test_keep_fresh__a_store_that_does_not_list_in_byte_order_is_looked_at_whole(
+    memory_source: MakeSource, clock: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store, source = world(memory_source, 300)
+
+    def disorderly(*_args: Any, **_options: Any) -> Any:
+        raise NotInByteOrder("The listing is not in byte order: 'a' came after 'b'.")
+
+    monkeypatch.setattr("imagesync.audit.requests.list_page", disorderly)
+
+    noticed, *audits = keep_fresh(source).audits
+    audits += pass_time(source, clock, 2 * WEEK, every=timedelta(hours=12))
+
+    assert (noticed.full_scope, noticed.in_order) == (False, False)
+    assert [audit.full_scope for audit in audits] == [True] * len(audits)
+    assert 2 <= len(audits) <= 3
+    document = told(source)
+    assert (document["in_order"], document["slices"], document["share"]) == (False, 1, 1.0)
+    assert not Image.objects.filter(verdict="unchecked").exists()
 
 
 def test_keep_fresh__is_off_unless_asked_for(memory_source: MakeSource) -> None:

@@ -38,7 +38,8 @@ def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Coordinates]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
+    monkeypatch.setattr("imagesync.models.leases._database_now", lambda _model: timezone.now())
     with time_machine.travel(START, tick=False) as traveller:
         yield traveller
 
