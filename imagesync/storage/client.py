@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
 
+from imagesync.storage.contract import StoreIdentity, fingerprint
+
 if TYPE_CHECKING:
     from botocore.config import Config
 
@@ -86,6 +88,25 @@ def verification_of(storage: Any) -> bool | str:
 
     bundle = Session(profile=storage.session_profile).get_config_variable("ca_bundle")
     return bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
+def identity_of(client: Any, alias: str, bucket: str, prefix: str) -> StoreIdentity:
+    endpoint = without_user(client.meta.endpoint_url).partition("?")[0].partition("#")[0]
+    try:
+        known_by = fingerprint(endpoint, bucket, prefix)
+    except ValueError as error:  # a port that is no number, brackets that do not close
+        raise ImproperlyConfigured(
+            f'AWS_S3_ENDPOINT_URL (or "endpoint_url" in STORAGES["{alias}"]["OPTIONS"]) is {endpoint!a}, which is no '
+            'URL: write one such as "https://s3.example.com", or nothing for AWS.'
+        ) from error
+    return StoreIdentity(
+        alias=alias,
+        bucket=bucket,
+        region=client.meta.region_name or "",
+        endpoint=endpoint,
+        prefix=prefix,
+        fingerprint=known_by,
+    )
 
 
 def _config(storage: Any, options: ClientOptions) -> Config:

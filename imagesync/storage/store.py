@@ -15,7 +15,7 @@ from django.core.files.storage import FileSystemStorage
 
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.answers import evidence_of, evidence_of_direct, evidence_of_error
-from imagesync.storage.client import ClientOptions, client_of, verification_of, without_user
+from imagesync.storage.client import ClientOptions, client_of, identity_of, verification_of
 from imagesync.storage.contents import plain_page
 from imagesync.storage.contract import (
     REGION_HEADER,
@@ -282,25 +282,6 @@ class S3Store:
         if not went or went == self._identity.region or self._identity.bucket.startswith("arn:"):
             return evidence
         return replace(evidence, headers={REGION_HEADER: went, **evidence.headers})
-
-
-def identity_of(client: Any, alias: str, bucket: str, prefix: str) -> StoreIdentity:
-    endpoint = without_user(client.meta.endpoint_url).partition("?")[0].partition("#")[0]
-    try:
-        known_by = fingerprint(endpoint, bucket, prefix)
-    except ValueError as error:  # a port that is no number, brackets that do not close
-        raise ImproperlyConfigured(
-            f'AWS_S3_ENDPOINT_URL (or "endpoint_url" in STORAGES["{alias}"]["OPTIONS"]) is {endpoint!a}, which is no '
-            'URL: write one such as "https://s3.example.com", or nothing for AWS.'
-        ) from error
-    return StoreIdentity(
-        alias=alias,
-        bucket=bucket,
-        region=client.meta.region_name or "",
-        endpoint=endpoint,
-        prefix=prefix,
-        fingerprint=known_by,
-    )
 
 
 def _read_body(answer: Mapping[str, Any]) -> None:

@@ -17,10 +17,10 @@ from imagesync.core.uploaded import Comparison, Held, Outcome, compare
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import UploadNotVerified
 from imagesync.storage.answers import evidence_of, evidence_of_error
+from imagesync.storage.client import identity_of
 from imagesync.storage.contract import StoreIdentity
 from imagesync.storage.names import exact_key, location_prefix, own_mapping
 from imagesync.storage.sending import REPEATED, Sending, Watch, checksums_in
-from imagesync.storage.store import identity_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
