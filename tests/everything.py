@@ -93,6 +93,7 @@ LEFT_TO_SQLITE = (
     "debug_told",
     "doctor*",
     "events",
+    "health",
     "hostile_keys",
     "memory",
     "own_mapping",
