@@ -18,15 +18,8 @@ class FindingAdmin(KeyedAdmin):
     list_filter = ("verdict", ("closed_at", admin.EmptyFieldListFilter))
     list_select_related = ("content_type",)
 
-    class Media:
-        css = {"all": ("imagesync/admin.css",)}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
         return super().get_queryset(request).filter(settled=True)
-
-    @admin.display(description=_("record"))
-    def shown_record(self, finding: Finding) -> str:
-        return finding.record_label
 
     @admin.display(description=_("verdict"))
     def verdict_word(self, finding: Finding) -> SafeString:
@@ -35,5 +28,5 @@ class FindingAdmin(KeyedAdmin):
 
 @admin.register(FailedRead)
 class FailedReadAdmin(KeyedAdmin):
-    list_display = ("record_label", "shown_key", "code", "times", "first_at", "last_at")
+    list_display = ("shown_record", "shown_key", "code", "times", "first_at", "last_at")
     list_select_related = ("content_type",)

@@ -30,4 +30,4 @@ class NoticeAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("message"))
     def text(self, notice: Notice) -> SafeString:
-        return format_html("<pre>{}</pre>", Message(notice.document).text)
+        return format_html('<pre class="imagesync-message">{}</pre>', Message(notice.document).text)

@@ -63,7 +63,7 @@ class PurgeAdmin(PurgePages):
 
 @admin.register(Tombstone)
 class TombstoneAdmin(KeyedAdmin):
-    list_display = ("record_label", "shown_key", "action", "purge", "purged_at", "restored_at")
+    list_display = ("shown_record", "shown_key", "action", "purge", "purged_at", "restored_at")
     list_filter = ("action", ("restored_at", admin.EmptyFieldListFilter))
     list_select_related = ("content_type", "purge")
 

@@ -63,6 +63,9 @@ class KeyedAdmin(ReadOnlyAdmin):
     list_per_page = 50
     sortable_by = ()  # by any other column, the whole table would be sorted for one page
 
+    class Media:
+        css = {"all": ("imagesync/admin.css",)}
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -70,6 +73,10 @@ class KeyedAdmin(ReadOnlyAdmin):
         if not search_term:
             return queryset, False
         return with_key(queryset, search_term).order_by("byte_key", "pk"), False
+
+    @admin.display(description=_("record"))
+    def shown_record(self, row: Any) -> str:
+        return str(row.record_label)
 
     @admin.display(description=_("key"))
     def shown_key(self, row: Any) -> SafeString:

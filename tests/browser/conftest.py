@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import override_settings
-from playwright.sync_api import ConsoleMessage, Page
+from playwright.sync_api import ConsoleMessage, Page, expect
 
 from project.database_url import sqlite_url
 from project.embedded_s3 import EmbeddedS3
@@ -26,6 +26,9 @@ from tests.conftest import forget_default_storage, storages_at
 
 PEOPLE = ("anna", "ben")
 PASSWORD = "only for tests"
+PATIENCE_MS = 30_000
+"""What only a busy machine needs; nothing waits longer than it must."""
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -107,7 +110,7 @@ def visit(site: Site, s3: EmbeddedS3, new_context: Any) -> Iterator[Callable[...
         if user:
             context.add_cookies([{"name": "sessionid", "value": session_of(user), "url": site.url}])
         page: Page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", listen)
         page.on("pageerror", lambda error: said.append(str(error)))
         return page

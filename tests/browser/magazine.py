@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.test import override_settings
 
-from imagesync.models import Audit, FailedRead, Finding, Image, Job, Purge, Tombstone
+from imagesync.models import Audit, FailedRead, Finding, Image, Job, Notice, Purge, SetAsideMessage, Tombstone
 from project.buckets import put_directly
 from project.embedded_s3 import EmbeddedS3
 from project.incident import BUCKET, REGION, WRONG_REGION, draw_house
@@ -22,6 +22,11 @@ from tests.django.helpers import run
 MISSING_SO_FAR = (4, 4, 5, 5, 5, 7, 7, 8, 8, 8, 9, 9, 11, 11, 12, 12, 14, 14)
 """At the audits before the bad day."""
 LOST = 57
+TOLD = override_settings(
+    IMAGESYNC={"NOTIFY": {"CHANNELS": ["email"]}},
+    ADMINS=[("anna", "anna@example.com")],
+    EMAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
+)
 TITLES = [
     f"{what} {when}"
     for what, when in product(
@@ -70,7 +75,7 @@ def fill(s3: EmbeddedS3, now: datetime) -> None:
         restored_at=purged_at + timedelta(hours=3), restored_by="ben"
     )
 
-    with override_settings(STORAGES=storages_at(s3.url, bucket_name=BUCKET, region_name=WRONG_REGION)):
+    with TOLD, override_settings(STORAGES=storages_at(s3.url, bucket_name=BUCKET, region_name=WRONG_REGION)):
         forget_default_storage()
         run("check_s3_images")
     forget_default_storage()
@@ -93,7 +98,8 @@ def fill(s3: EmbeddedS3, now: datetime) -> None:
     _put(fresh)
     for image in kept[100:440:25]:
         s3.delete(BUCKET, str(image.file))
-    run("check_s3_images")
+    with TOLD:
+        run("check_s3_images")
     ended = now - timedelta(minutes=38)
     last = Audit.objects.latest()
     Audit.objects.filter(pk=last.pk).update(
@@ -111,9 +117,17 @@ def fill(s3: EmbeddedS3, now: datetime) -> None:
         times=41,
         code="NoSuchKey",
     )
+    Notice.objects.update(state="sent", attempts=1, created_at=ended, sent_at=ended)
     _some_of_every_verdict(ended)
     _evidence_without_chance()
     Image.objects.update(updated_at=ended)
+    SetAsideMessage.objects.create(
+        queue="https://sqs.eu-north-1.amazonaws.com/123456789012/image-events",
+        message_id="5fea7756-0ea4-451a-a703-a558b933e274",
+        reason="no_event",
+        body=b'{"Service":"a-message-of-somebody-else","Padding":"' + b"x" * 300 + b'"}',
+        set_aside_at=ended,
+    )
     Job.objects.create(
         kind="mark",
         user=anna,

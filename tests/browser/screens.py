@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
-from imagesync.models import Audit, Image, Job, Purge
+from imagesync.models import Audit, Image, Job, Notice, Purge, SetAsideMessage
 
 IMAGES = "/admin/imagesync/image/"
 DELETE = "Delete where the object is missing…"
@@ -48,6 +48,13 @@ def screens() -> list[Screen]:
         Screen("findings", "/admin/imagesync/finding/"),
         Screen("tombstones", "/admin/imagesync/tombstone/"),
         Screen("failed-reads", "/admin/imagesync/failedread/"),
+        Screen("notices", "/admin/imagesync/notice/"),
+        Screen("notice", f"/admin/imagesync/notice/{Notice.objects.latest('pk').pk}/change/"),
+        Screen("messages-set-aside", "/admin/imagesync/setasidemessage/"),
+        Screen(
+            "message-set-aside",
+            f"/admin/imagesync/setasidemessage/{SetAsideMessage.objects.get().pk}/change/",
+        ),
     ]
 
 
