@@ -7,7 +7,7 @@ more, and nothing changes. What an event says decides nothing, so neither duplic
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -125,19 +125,14 @@ class Watch:
         named: set[int] = set()
         staying: set[str] = set()
         for store in self._stores:
-            ours = {place for place, (_one, event) in enumerate(pointing) if store.holds(event)}
-            tries = {
-                key: max(pointing[place][0].times for place in ours if key in pointing[place][1].keys)
-                for key in {key for place in ours for key in pointing[place][1].keys}
-            }
+            ours = {place: one for place, one in enumerate(pointing) if store.holds(one[1])}
+            tries = _tries(ours.values())
             records = store.records(tries)
             found = {record.key for record in records}
             again = self._look_at(store, records, tries, report) if records else set()
-            held |= ours
-            named |= {place for place in ours if found.intersection(pointing[place][1].keys)}
-            staying |= {
-                pointing[place][0].id for place in ours if again.intersection(pointing[place][1].keys)
-            }
+            held.update(ours)
+            named.update(place for place, (_one, event) in ours.items() if found.intersection(event.keys))
+            staying.update(one.id for one, event in ours.values() if again.intersection(event.keys))
         report.events = len(pointing)
         report.elsewhere = len(pointing) - len(held)
         report.unnamed = len(held) - len(named)
@@ -160,6 +155,15 @@ class Watch:
         if written.audit is not None:
             report.audits.append(written.audit.pk)
         return again
+
+
+def _tries(pointing: Iterable[Pointing]) -> dict[str, int]:
+    """Each key that events name, with how often a message about it was handed out."""
+    tries: dict[str, int] = {}
+    for message, event in pointing:
+        for key in event.keys:
+            tries[key] = max(tries.get(key, 0), message.times)
+    return tries
 
 
 def _change(judgement: Judgement) -> dict[str, Any]:

@@ -42,9 +42,8 @@ class Command(ImageSyncCommand):
 
     def run(self, *, once: bool, drain: bool, duration: str | None, format: str, **options: Any) -> None:
         ending = Ending(batches=1 if once else None, when_empty=drain, seconds=_seconds(duration))
-        watched = open_watch(
-            find_sources()
-        )  # of all stores: an event of one left out would be deleted unseen
+        # all stores, always: an event of one that was left out would be deleted unseen
+        watched = open_watch(find_sources())
 
         def tell(report: BatchReport) -> None:
             for line in batch_lines(report.to_dict(), format):
