@@ -80,12 +80,13 @@ class ImageList(admin.ModelAdmin):
         if asked.get("missing"):
             return ("missing_since",)
         verdict = asked.get("verdict__exact")
+        by_age = ("created_at",) if asked.get("created") else ()
         if verdict == Verdict.MISSING:
-            return ("shown_key", "missing_since")
+            return ("shown_key", "missing_since", *by_age)
         if verdict and verdict != Verdict.PRESENT:  # which nearly all are: no index has it
-            return ("shown_key",)
-        if asked.get("created"):
-            return ("created_at",)
+            return ("shown_key", *by_age)
+        if by_age:
+            return by_age
         if verdict:
             return ()
         return () if asked.get("seen_in") else ("shown_key", "created_at")
@@ -99,7 +100,7 @@ class ImageList(admin.ModelAdmin):
             return (BYTE_FILE,)
         if asked.get("missing"):
             return ("-missing_since",)
-        if asked.get("created") and (asked.get("verdict__exact") or Verdict.PRESENT) == Verdict.PRESENT:
+        if asked.get("created"):
             return ("-created_at",)
         return ("-pk",)
 

@@ -194,4 +194,9 @@ class Image(AbstractImage):
                 condition=models.Q(verdict=Verdict.MISSING.value),
                 name="imagesync_image_gone_since",
             ),
+            models.Index(
+                fields=["verdict", "created_at", "id"],
+                condition=~models.Q(verdict=Verdict.PRESENT.value),
+                name="imagesync_image_notok_made",
+            ),
         ]

@@ -478,6 +478,16 @@ def test_plans__take_the_index_that_is_there_for_them(
     assert re.search(r"Index Cond: .*ROW\(|Index Cond: .*id < ", second), second
 
 
+def test_order__of_a_verdict_and_an_age_is_that_of_the_index_that_has_both(admin_client: Client) -> None:
+    for verdict in ("missing", "present"):
+        page = admin_client.get(LIST, {"verdict__exact": verdict, "created": "older"})
+
+        assert page.context["cl"].order == paging.Order("created_at", descending=True)
+        assert "created_at" in page.context["cl"].sortable_by
+    indexed = {tuple(index.fields) for index in Image._meta.indexes}
+    assert {("verdict", "created_at", "id"), ("created_at", "id")} <= indexed
+
+
 @pytest.mark.django_db
 def test_list__of_nothing_says_why(admin_client: Client) -> None:
     assert "No image has been stored yet." in html(admin_client.get(LIST))
