@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from imagesync.admin.background import audit_again, audit_stores, now, queue, resume
+from imagesync.admin.background import audit_again, audit_stores, log, now, queue, resume
 from imagesync.admin.dashboard import is_dead, money, percent_done, took
 from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
 from imagesync.admin.read_only import short_key, shown_verdict, who
-from imagesync.audit import audit_document, finding_rows
+from imagesync.audit import audit_document, cancel_audit, finding_rows, pause_audit
 from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.exceptions import InvalidRequest
 from imagesync.models import Audit
 from imagesync.records import Scope
 from imagesync.reports import audit_pieces, printable
@@ -45,6 +49,8 @@ class AuditPages(admin.ModelAdmin):
             page("run/", require_POST(self.run_now), "run"),
             page("<int:audit>/again/", require_POST(self.run_again), "again"),
             page("<int:audit>/resume/", require_POST(self.resume), "resume"),
+            page("<int:audit>/pause/", require_POST(self.pause), "pause"),
+            page("<int:audit>/cancel/", require_POST(self.cancel), "cancel"),
             page("<int:audit>/findings.<str:format>", self.export, "export"),
             *super().get_urls(),
         ]
@@ -87,7 +93,7 @@ class AuditPages(admin.ModelAdmin):
     def resume(self, request: HttpRequest, audit: int) -> HttpResponse:
         self._demand_check(request)
         interrupted = self._audit(request, audit)
-        if not is_dead(interrupted):
+        if not can_be_resumed(interrupted):
             text = _("Audit %(audit)d is not interrupted, so there is nothing to resume.")
             self.message_user(request, text % {"audit": audit}, messages.WARNING)
         elif self._start(request, f"{CHECK} --resume {audit}", resume, audit, str(request.user.pk)):
@@ -97,6 +103,13 @@ class AuditPages(admin.ModelAdmin):
                 messages.SUCCESS,
             )
         return self._back_to(audit)
+
+    def pause(self, request: HttpRequest, audit: int) -> HttpResponse:
+        return self._stop(request, audit, pause_audit, "Paused.", _("Audit %(audit)d is paused."))
+
+    def cancel(self, request: HttpRequest, audit: int) -> HttpResponse:
+        told = _("Audit %(audit)d is cancelled. Nothing that it found counts.")
+        return self._stop(request, audit, cancel_audit, "Cancelled.", told)
 
     def export(self, request: HttpRequest, audit: int, format: str) -> HttpResponse | StreamingHttpResponse:
         """The findings, all or filtered, exactly as ``check_s3_images`` writes them."""
@@ -143,6 +156,21 @@ class AuditPages(admin.ModelAdmin):
         self.message_user(request, " ".join(told), messages.WARNING)
         return False
 
+    def _stop(
+        self, request: HttpRequest, pk: int, stop: Callable[[Audit], None], change: str, told: str
+    ) -> HttpResponse:
+        """At once, whichever processes are at it; no cluster is needed."""
+        self._demand_check(request)
+        audit = self._audit(request, pk)
+        try:
+            stop(audit)
+        except InvalidRequest as over:
+            self.message_user(request, str(over), messages.WARNING)
+        else:
+            log(str(request.user.pk), audit, CHANGE, change)
+            self.message_user(request, told % {"audit": pk}, messages.SUCCESS)
+        return self._back_to(pk)
+
     def _demand_check(self, request: HttpRequest) -> None:
         if not (self.has_check_permission(request) and self.has_view_permission(request)):
             raise PermissionDenied
@@ -176,6 +204,10 @@ def audit_context(audit: Audit, request: HttpRequest) -> dict[str, Any]:
         "who": who(audit),
         "state": _("interrupted") if is_dead(audit) else audit.get_state_display(),
         "is_dead": is_dead(audit),
+        "can_be_resumed": can_be_resumed(audit),
+        "is_running": audit.state == Audit.State.RUNNING and not is_dead(audit),
+        "can_be_cancelled": audit.state not in (Audit.State.FINISHED, Audit.State.CANCELLED),
+        "progress": "" if audit.complete else progress_line(document["progress"]),
         "percent": None if audit.complete else percent_done(audit),
         "took": took(audit),
         "scope": scope_lines(audit),
@@ -193,8 +225,8 @@ def audit_context(audit: Audit, request: HttpRequest) -> dict[str, Any]:
             {"id": one["id"], "fact": printable(one["fact"]), "hint": printable(one["hint"])}
             for one in audit.reasons
         ],
-        "requests": [(kind, number) for kind, number in sorted(audit.requests.items()) if number],
-        "cost": money(audit.requests),
+        "requests": [(kind, number) for kind, number in sorted(document["requests"].items()) if number],
+        "cost": money(document["requests"]),
         "estimate": list(estimate_lines(document["estimate"])),
         "failed_reads": list(failed_read_lines(audit.failed_reads)),
         "cleanup": document["cleanup"],
@@ -216,6 +248,29 @@ def audit_context(audit: Audit, request: HttpRequest) -> dict[str, Any]:
         "resume_command": f"{CHECK} --resume {audit.pk}",
         "again_command": command_of(audit),
     }
+
+
+def can_be_resumed(audit: Audit) -> bool:
+    return audit.state == Audit.State.PAUSED or is_dead(audit)
+
+
+def progress_line(progress: Mapping[str, Any]) -> str:
+    """What ``check_s3_images`` tells while it waits, in words."""
+    parts = [_("%(records)s records judged") % {"records": f"{progress['records']:,}"}]
+    if progress["expected_records"] is not None:
+        parts[0] = _("%(records)s of about %(expected)s records judged") % {
+            "records": f"{progress['records']:,}",
+            "expected": f"{progress['expected_records']:,}",
+        }
+    if progress["workers"]:
+        workers = progress["workers"]
+        parts.append(ngettext("%d worker", "%d workers", workers) % workers)
+    if progress["per_second"]:
+        parts.append(_("%(rate)s a second") % {"rate": f"{progress['per_second']:,.0f}"})
+    if progress["seconds_left"] is not None:
+        minutes, seconds = divmod(progress["seconds_left"], 60)
+        parts.append(_("about %(minutes)d min %(seconds)d s left") % {"minutes": minutes, "seconds": seconds})
+    return ", ".join(parts)
 
 
 def command_of(audit: Audit) -> str:

@@ -180,8 +180,9 @@ def _tell_audits(found: Dashboard, fingerprint: str) -> None:
     of_store = Audit.objects.filter(fingerprint=fingerprint).defer(*LARGE)
     whole = of_store.filter(state=Audit.State.FINISHED, full_scope=True)
     audits = list(whole.order_by("-pk")[: AUDITS_SHOWN + 1])
-    unfinished = of_store.exclude(state=Audit.State.FINISHED).order_by("-pk").first()
-    if unfinished is not None and is_dead(unfinished):
+    over = (Audit.State.FINISHED, Audit.State.CANCELLED)
+    unfinished = of_store.exclude(state__in=over).order_by("-pk").first()
+    if unfinished is not None and (unfinished.state == Audit.State.PAUSED or is_dead(unfinished)):
         found.interrupted = unfinished if not audits or unfinished.pk > audits[0].pk else None
     elif unfinished is not None:
         found.running, found.percent = unfinished, percent_done(unfinished)

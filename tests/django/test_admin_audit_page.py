@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 from django_q.conf import Conf
@@ -23,7 +24,7 @@ from imagesync.admin import audit_page, background, finding_pages
 from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
 from imagesync.audit import open_audit
 from imagesync.exceptions import InvalidRequest
-from imagesync.models import Audit, Finding, Image
+from imagesync.models import Audit, AuditRange, Finding, Image
 from imagesync.records import Scope, find_sources
 from imagesync.records.findings import findings_of
 from project.embedded_s3 import EmbeddedS3
@@ -296,6 +297,42 @@ def test_resume__goes_on_with_an_interrupted_audit(
     assert "is finished already" in background.resume(*queued[0][1:])["skipped"]
 
 
+def test_pause_and_cancel__act_at_once_and_are_in_the_log(
+    half: EmbeddedS3, admin_client: Client, queued: list[Any]
+) -> None:
+    audit = open_audit(find_sources()[0], Scope())
+    AuditRange.objects.update(
+        counts={"records": 1200}, lease_owner="a:1:b", lease_until=Now() + timedelta(seconds=50)
+    )
+    Audit.objects.update(
+        stage="comparing",
+        expected_records=3600,
+        comparing_since=Now() - timedelta(seconds=60),
+        comparing_from=0,
+    )
+    page = page_of(admin_client, f"{LIST}{audit.pk}/change/")
+    assert "1,200 of about 3,600 records judged, 1 worker, 20 a second, about 2 min" in page
+
+    assert "is paused" in said(admin_client.post(f"{LIST}{audit.pk}/pause/", follow=True))
+
+    audit.refresh_from_db()
+    assert (audit.state, AuditRange.objects.get().lease_owner) == ("paused", "")
+    page = page_of(admin_client, f"{LIST}{audit.pk}/change/")
+    assert ("Resume" in page, "Pause" in page, "Cancel" in page) == (True, False, True)
+    assert "is paused already" in said(admin_client.post(f"{LIST}{audit.pk}/pause/", follow=True))
+    assert "goes on where it stopped" in said(admin_client.post(f"{LIST}{audit.pk}/resume/", follow=True))
+
+    assert "is cancelled" in said(admin_client.post(f"{LIST}{audit.pk}/cancel/", follow=True))
+
+    assert "was cancelled" in background.resume(*queued[0][1:])["skipped"]
+    page = page_of(admin_client, f"{LIST}{audit.pk}/change/")
+    assert ("Resume" in page, ">Cancel<" in page) == (False, False)
+    assert list(LogEntry.objects.order_by("pk").values_list("change_message", flat=True)) == [
+        "Paused.",
+        "Cancelled.",
+    ]
+
+
 def test_resume__of_a_store_that_the_settings_no_longer_name_is_refused(admin_user: User) -> None:
     audit = Audit.objects.create(bucket="b", fingerprint="gone", scope_key="k", state="interrupted")
 
@@ -319,11 +356,15 @@ def test_permissions__decide_who_sees_and_who_starts_audits(
     staff(client, *permissions)
     audit = Audit.objects.create(bucket="b", fingerprint="f", scope_key="k", state="interrupted")
     pages = [LIST, f"{LIST}{audit.pk}/change/", f"{LIST}{audit.pk}/findings.csv"]
-    actions = [f"{LIST}run/", f"{LIST}{audit.pk}/again/", f"{LIST}{audit.pk}/resume/"]
+    actions = [
+        f"{LIST}run/",
+        *(f"{LIST}{audit.pk}/{action}/" for action in ("again", "resume", "pause", "cancel")),
+    ]
 
     assert {client.get(address).status_code for address in pages} == {sees}
     offered = b"".join(client.get(address).content for address in pages[:2])
     assert (b"Run an audit now" in offered, b"Run again" in offered) == (starts == 302,) * 2
+    assert (b"Cancel" in offered) is (starts == 302)
     assert {client.post(address).status_code for address in actions} == {starts}
     assert len(queued) == (3 if starts == 302 else 0)
     assert {client.get(address).status_code for address in actions} == {405}
