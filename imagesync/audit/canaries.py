@@ -6,6 +6,7 @@ records are called missing.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,9 @@ from imagesync.records import Record, Scope, Source, Target, ordered_records
 from imagesync.records.stream import base_rows
 from imagesync.storage.probe import look, look_all, utc_now
 
+PART_THAT_IS_NEW = 4
+"""An audit of a part of the records changes one in so many canaries."""
+
 
 def canary(record: Record) -> list[str]:
     """A record that was seen present, as ``Audit.canaries`` holds it."""
@@ -33,6 +37,8 @@ class Sighting:
 
     trust: Trust
     reasons: list[Diagnosis] = field(default_factory=list)
+    present: list[list[str]] = field(default_factory=list)
+    """Those that are there."""
 
 
 def look_at_canaries(
@@ -63,7 +69,22 @@ def look_at_canaries(
         return Sighting(Trust.UNTRUSTWORTHY, [canary_failure(len(failed), len(verdicts), failed[0])])
     if verdicts and all(seen.verdict is Verdict.MISSING for _record, seen in verdicts):
         return Sighting(Trust.DEGRADED, [collapse(len(verdicts), source.store.identity.bucket)])
-    return Sighting(Trust.TRUSTWORTHY)
+    present = [canary(record) for record, seen in verdicts if seen.verdict is Verdict.PRESENT]
+    return Sighting(Trust.TRUSTWORTHY, present=present)
+
+
+def for_the_next(audit: Audit, drawn: list[list[str]], size: int) -> list[list[str]]:
+    """The canaries that an audit leaves, of which ``drawn`` are from the records that it looked at.
+
+    They are to speak for the whole store. So an audit of a part keeps most of those that it saw present at its
+    beginning (``audit.canaries``): records of one folder alone would be gone with that folder.
+    """
+    if audit.full_scope:
+        return drawn
+    before = [one for one in audit.canaries if one not in drawn]
+    new = drawn[: max(size // PART_THAT_IS_NEW, size - len(before))]
+    chance = random.Random(audit.pk)  # noqa: S311 - a sample, not a secret
+    return [*new, *chance.sample(before, min(len(before), size - len(new)))]
 
 
 def _canaries(audit: Audit, source: Source, size: int) -> list[Record]:

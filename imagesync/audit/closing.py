@@ -9,6 +9,7 @@ from typing import Any
 from django.db import router, transaction
 
 from imagesync import signals
+from imagesync.audit.canaries import for_the_next
 from imagesync.audit.course import Course
 from imagesync.audit.failed_reads import close_failed_reads, disbelieve
 from imagesync.audit.figures import figures_of
@@ -70,6 +71,7 @@ def finish(
         counts is not None and not (scope.is_explicit or scope.job) and all(part.whole for part in ranges)
     )
     drawn = [(part.canaries, part.counts.get(Verdict.PRESENT, 0)) for part in ranges]
+    size = app_settings().canaries
     figures: dict[str, Any] = {}
     if audit.full_scope and trust is not Trust.UNTRUSTWORTHY:
         course.beat()
@@ -86,7 +88,7 @@ def finish(
             saw_all_objects=saw_all_objects,
             unreferenced=sum(part.unreferenced for part in ranges) if saw_all_objects else None,
             strategy=strategy_taken(audit.strategy, counts or Counter()),
-            canaries=merged(drawn, app_settings().canaries, seed=audit.pk) if counts else [],
+            canaries=for_the_next(audit, merged(drawn, size, seed=audit.pk), size) if counts else [],
             failed_reads=audit.failed_reads,
             versioning=audit.versioning,
             figures=figures,

@@ -44,6 +44,7 @@ def begin(course: Course, **values: Any) -> bool:
         versioning=fit.versioning,
         reasons=[reason.to_dict() for reason in (*news, *canaries.reasons)],
         failed_reads=failed_reads,
+        canaries=[] if audit.full_scope else canaries.present,
         expected_records=estimated_records(source, course.scope),
         comparing_since=course.now(),
         comparing_from=counts_of(audit)["records"],

@@ -19,7 +19,7 @@ from django.utils import timezone
 from imagesync import tasks
 from imagesync.audit import open_audit
 from imagesync.conf import app_settings
-from imagesync.core.freshness import SPREAD, covers_everything
+from imagesync.core.freshness import SPREAD, covers_everything, slice_of
 from imagesync.exceptions import NotInByteOrder
 from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
 from imagesync.models import Audit, FailedRead, Finding, Freshness, Image
@@ -190,6 +190,28 @@ def test_keep_fresh__several_fields_and_a_location_in_one_bucket(
     audited(source)
     assert by_slices == findings()
     assert len(by_slices) == 21
+
+
+def test_keep_fresh__canaries_speak_for_the_whole_store_whatever_part_was_looked_at_last(
+    memory_source: MakeSource, clock: time_machine.Coordinates
+) -> None:
+    """Else a folder that is deleted would look like a bucket that was emptied, and the other way round."""
+    store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    one = Image.objects.filter(verdict="present")[0]
+    last = audited(source, Scope(ids=(("imagesync.Image", str(one.pk)),)))
+    slices = stored_slices(Freshness.objects.get())
+
+    drawn = {slice_of(slices, key) for _label, _pk, key in last.canaries}
+
+    assert len(last.canaries) == app_settings().canaries
+    assert len(drawn) > 1
+    assert [str(pk) for _label, pk, _key in last.canaries].count(str(one.pk)) == 1
+    newest = max(slices, key=lambda each: each.looked_at or START)
+    for _label, _pk, key in last.canaries:
+        if newest.holds(key):
+            store.delete(key)
+    assert audited(source, Scope(ids=(("imagesync.Image", str(one.pk)),))).reasons == []
 
 
 def test_keep_fresh__with_nothing_to_do_costs_two_queries(memory_source: MakeSource) -> None:
