@@ -221,7 +221,7 @@ class _Execution:
             for entry in entries
             if not self._why_not(entry, rows.get(entry.pk), looks)
         ]
-        alone = open_lonely_cases(target, pairs, self.source.store, lock=True)
+        alone = open_lonely_cases(target, pairs, lock=True)
         together = []
         for entry in entries:
             case = alone.get(entry.pk)
@@ -302,8 +302,8 @@ class _Execution:
         write_tombstones(
             [
                 Tombstone(
-                    purge=self.purge,
-                    content_type=entry.target.content_type,
+                    purge_id=self.purge.pk,
+                    content_type_id=entry.target.content_type.pk,
                     object_pk=str(entry.pk),
                     field=entry.field,
                     key=entry.key,

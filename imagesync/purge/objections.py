@@ -35,24 +35,25 @@ class Case:
 
 def open_cases(target: Target, rows: Sequence[tuple[Model, str]], store: Store) -> list[Case]:
     """Load what deleting each row (of one field, with the audit's key) would do, and say what speaks against it."""
-    alone = open_lonely_cases(target, rows, store)
+    unchanged = [(row, key) for row, key in rows if not changed_since(target, row, key, store)]
+    alone = open_lonely_cases(target, unchanged)
     return [alone.get(row.pk) or open_case(target, row, key, store) for row, key in rows]
 
 
 def open_lonely_cases(
-    target: Target, rows: Sequence[tuple[Model, str]], store: Store, *, lock: bool = False
+    target: Target, rows: Sequence[tuple[Model, str]], *, lock: bool = False
 ) -> dict[Any, Case]:
     """By pk, those whose rows would go alone: they can be deleted together (purge/lonely.py).
 
-    ``lock`` holds the rows for a deletion in the same transaction.
+    The caller has seen that none of them changed since the audit. ``lock`` holds the rows for a deletion in the same transaction.
     """
     if target.policy != "delete" or not rows or _elsewhere(target):
         return {}
-    unchanged = {row.pk: (row, key) for row, key in rows if not changed_since(target, row, key, store)}
+    by_pk = {row.pk: (row, key) for row, key in rows}
     using = rows[0][0]._state.db or "default"
-    found = lonely_consequences([row for row, _key in unchanged.values()], using=using, lock=lock)
+    found = lonely_consequences([row for row, _key in rows], using=using, lock=lock)
     return {
-        pk: _case(target, *unchanged[pk], effects) for pk, effects in found.items() if _can_be_copied(effects)
+        pk: _case(target, *by_pk[pk], effects) for pk, effects in found.items() if _can_be_copied(effects)
     }
 
 
