@@ -19,8 +19,9 @@ from imagesync.admin.field_bars import FieldBar, field_bars
 from imagesync.conf import app_settings
 from imagesync.core.cost import told
 from imagesync.core.verdicts import Verdict
+from imagesync.freshness import freshness_of
 from imagesync.models import Audit, AuditRange
-from imagesync.reports import printable
+from imagesync.reports import freshness_lines, printable
 
 AUDITS_SHOWN = 60
 LARGE = ("canaries", "scope", "failed_reads", "figures")
@@ -46,6 +47,8 @@ class Dashboard:
     latest: Audit | None = None
     """The newest audit of everything that was finished and believed."""
     standing: str = NEVER
+    freshness: list[str] = field(default_factory=list)
+    """How fresh its records are, in sentences, where ``FRESHNESS`` is set."""
     running: Audit | None = None
     interrupted: Audit | None = None
     percent: int = 0
@@ -198,6 +201,8 @@ def _tell_audits(found: Dashboard, fingerprint: str) -> None:
         if len(believed) > 1:
             found.change = found.missing - believed[1].counts.get(Verdict.MISSING, 0)
     found.standing = _standing(found, audits)
+    if (document := freshness_of(fingerprint)) is not None:
+        found.freshness = list(freshness_lines(document))
 
 
 def percent_done(audit: Audit) -> int:

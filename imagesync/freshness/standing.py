@@ -15,10 +15,10 @@ from imagesync.records.slices import stored_slices
 
 def freshness_of(fingerprint: str, *, now: datetime | None = None) -> dict[str, Any] | None:
     """The document of a store that is kept fresh; None when ``FRESHNESS`` is not set or no slice was cut yet."""
-    freshness = Freshness.objects.filter(fingerprint=fingerprint).first()
-    if freshness is None or app_settings().freshness is None:
+    if app_settings().freshness is None:
         return None
-    return freshness_document(freshness, now=now)
+    freshness = Freshness.objects.filter(fingerprint=fingerprint).first()
+    return None if freshness is None else freshness_document(freshness, now=now)
 
 
 def freshness_document(freshness: Freshness, *, now: datetime | None = None) -> dict[str, Any]:

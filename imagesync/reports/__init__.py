@@ -6,7 +6,7 @@ from __future__ import annotations
 from imagesync.reports.audits import AUDIT_FORMATS, audit_pieces, write_audits
 from imagesync.reports.escaping import printable
 from imagesync.reports.examinations import EXAMINATION_FORMATS, write_examination
-from imagesync.reports.freshness import FRESHNESS_FORMATS, write_freshness
+from imagesync.reports.freshness import FRESHNESS_FORMATS, freshness_lines, write_freshness
 from imagesync.reports.images import IMAGE_FORMATS, write_images
 from imagesync.reports.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
 from imagesync.reports.prometheus import Gauge, exposition
@@ -25,6 +25,7 @@ __all__ = [
     "Gauge",
     "audit_pieces",
     "exposition",
+    "freshness_lines",
     "printable",
     "write_audits",
     "write_examination",

@@ -12,8 +12,9 @@ import time_machine
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from imagesync import tasks
@@ -25,6 +26,7 @@ from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
 from imagesync.models import Audit, FailedRead, Finding, Freshness, Image
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
+from imagesync.reports import freshness_lines
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images, verdicts
 from tests.testapp.models import Document
@@ -444,6 +446,23 @@ def test_keep_fresh__a_store_that_does_not_list_in_byte_order_is_looked_at_whole
     document = told(source)
     assert (document["in_order"], document["slices"], document["share"]) == (False, 1, 1.0)
     assert not Image.objects.filter(verdict="unchecked").exists()
+
+
+def test_dashboard__says_how_fresh_the_records_are_where_they_are_kept_so(
+    memory_source: MakeSource, clock: time_machine.Coordinates, admin_client: Client
+) -> None:
+    _store, source = world(memory_source, 300)
+    pass_time(source, clock, timedelta(days=2))
+    address = reverse("admin:imagesync_audit_changelist")
+
+    page = admin_client.get(address).content.decode()
+
+    sentence = next(freshness_lines(told(source)))
+    assert "records were looked at within 7 d" in sentence
+    assert f"<li>{sentence}</li>" in page
+    assert "the next look is due 2026-03-0" in page
+    with override_settings(IMAGESYNC={}):
+        assert "FRESHNESS" not in admin_client.get(address).content.decode()
 
 
 def test_keep_fresh__is_off_unless_asked_for(memory_source: MakeSource) -> None:
