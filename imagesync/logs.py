@@ -32,6 +32,10 @@ EVENTS = {
     "purge_finished": "a purge has ended",
     "purge_skipped": "a scheduled purge did nothing: a rail refused, or another one is at it",
     "records_restored": "records were put back",
+    "message_unreadable": "a message of the event queue cannot be read",
+    "messages_not_kept": "such messages stay in the queue, because many are kept already",
+    "watch_waits": "a watch waits for a queue, a store or a database",
+    "events_worked_off": "a scheduled watch has ended",
     "notice_sent": "people were told",
     "notice_failed": "a message could not be sent; it is tried again, or given up",
 }
@@ -72,6 +76,11 @@ def of_store(event: str, fingerprint: str, text: str, *, level: int = logging.IN
     """Where nothing was begun, so that there is no number."""
     extra = {"event": event, "store": fingerprint, **facts}
     _log("imagesync.tasks", level, f"store {fingerprint}: {text}", extra)
+
+
+def of_queue(event: str, text: str, *, level: int = logging.INFO, **facts: Any) -> None:
+    """Of the queue that S3's events arrive in."""
+    _log("imagesync.events", level, text, {"event": event, **facts})
 
 
 def _log(name: str, level: int, text: str, extra: dict[str, Any]) -> None:

@@ -101,8 +101,9 @@ def watch_events(seconds: float = 50) -> dict[str, int]:
     watched = open_watch(find_sources())
     ending = Ending(when_empty=True, seconds=seconds)
     totals = watch(watched, ending, stop=Stop(), tell=_nothing, complain=logger.warning)
-    logger.info("events: %s", watch_sentence(totals.figures))
-    return dict(totals.figures)
+    figures = dict(totals.figures)
+    logs.of_queue("events_worked_off", f"events: {watch_sentence(figures)}", figures=figures)
+    return figures
 
 
 def prune_history() -> dict[str, Any]:

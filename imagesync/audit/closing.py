@@ -60,7 +60,7 @@ def close(course: Course) -> None:
 def finish(
     course: Course, trust: Trust, reasons: Sequence[Diagnosis], counts: Counter[str] | None = None
 ) -> None:
-    """Write the end down and tell of it: the one place where an audit is finished.
+    """Write the end down and tell of it: the one place where an audit that was opened is finished.
 
     ``counts`` is None when nothing was compared. Raises AlreadyRunning when somebody else has taken over, or has
     paused or cancelled it, meanwhile.

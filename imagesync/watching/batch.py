@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from imagesync import logs
 from imagesync.audit.judge import Judgement
 from imagesync.audit.looks import write_down
 from imagesync.core.events import ObjectEvent, parse_message
@@ -35,8 +36,6 @@ _PASSING = frozenset(
         Reason.UNEXPECTED_ANSWER,
     }
 )
-
-log = logging.getLogger(__name__)
 
 Pointing = tuple[QueueMessage, ObjectEvent]
 
@@ -109,7 +108,9 @@ class Watch:
 
         unreadable = [(one, found.unreadable) for one, found in parsed if found.unreadable is not None]
         for one, why in unreadable:
-            log.warning("message %s of queue %s cannot be read: %s", one.id, self._queue.name, why)
+            text = f"message {one.id} of queue {self._queue.name} cannot be read: {why}"
+            facts = {"queue": self._queue.name, "message_id": one.id, "reason": why.value}
+            logs.of_queue("message_unreadable", text, level=logging.WARNING, **facts)
         kept = [] if self._queue_sets_aside else keep(self._queue.name, unreadable)
         staying |= {one.id for one, _why in unreadable} - {one.id for one in kept}
         report.set_aside = len(kept)

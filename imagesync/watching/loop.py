@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from imagesync import logs
 from imagesync.exceptions import CannotLook, QueueRefused
 from imagesync.storage.queue import LONGEST_WAIT_S
 from imagesync.watching.batch import BatchReport, Watch
@@ -142,6 +144,7 @@ class _Away:
             raise error
         what = (str(error).splitlines() or [type(error).__name__])[0]
         self._complain(f"{what} Trying again in {self._pause:.0f} s; nothing is lost.")
+        logs.of_queue("watch_waits", what, level=logging.WARNING, seconds=self._pause)
         try:
             with stop.waiting():
                 time.sleep(self._pause)

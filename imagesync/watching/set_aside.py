@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 
+from imagesync import logs
 from imagesync.core.events import Unreadable
 from imagesync.models import SetAsideMessage
 from imagesync.storage.queue import QueueMessage
@@ -15,8 +16,6 @@ MOST_KEPT = 200
 MOST_BYTES = 1024 * 1024
 """Of one message: what SQS takes at most ("SQS message quotas", SQS Developer Guide)."""
 _OF_A_SUBSCRIPTION = ("Type", "MessageId", "TopicArn", "Timestamp")
-
-log = logging.getLogger(__name__)
 
 
 def keep(queue: str, messages: Sequence[tuple[QueueMessage, Unreadable]]) -> list[QueueMessage]:
@@ -31,12 +30,9 @@ def keep(queue: str, messages: Sequence[tuple[QueueMessage, Unreadable]]) -> lis
     kept = SetAsideMessage.objects.filter(queue=queue, message_id__in=[one.message_id for one in rows])
     ids = set(kept.values_list("message_id", flat=True))
     if len(ids) < len(messages):
-        log.error(
-            "%d unreadable messages of queue %s stay in it: %d are kept already.",
-            len(messages) - len(ids),
-            queue,
-            MOST_KEPT,
-        )
+        left = len(messages) - len(ids)
+        text = f"{left} unreadable messages of queue {queue} stay in it: {MOST_KEPT} are kept already"
+        logs.of_queue("messages_not_kept", text, level=logging.ERROR, queue=queue, messages=left)
     return [one for one, _why in messages if one.id in ids]
 
 

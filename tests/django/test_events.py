@@ -445,6 +445,19 @@ def test_unreadable_message__is_kept_before_it_is_deleted(world: World) -> None:
     assert verdicts()["a.jpg"] == "missing"
 
 
+def test_unreadable_message__is_logged_without_what_it_holds(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    _store, _source, queue, watch = world
+    queue.send("a secret")
+
+    work_off(watch)
+
+    (line,) = (one for one in caplog.records if one.name == "imagesync.events")
+    assert (line.event, line.queue, line.reason) == ("message_unreadable", "memory", "not_json")  # type: ignore[attr-defined]
+    assert "secret" not in str(vars(line))
+
+
 def test_unreadable_message__is_left_to_a_queue_that_sets_aside_itself(world: World) -> None:
     _store, source, _queue, _watch = world
     queue = MemoryQueue("?", redrive=True)
