@@ -88,6 +88,13 @@ class Book:
                 self._settle(batch, now)
             self.audit.renew_lease()
 
+    def mark_again(self, judgements: Iterable[Judgement], now: datetime) -> None:
+        """Mark rows that lost their mark while the finding stayed open: by an upload, say, that is gone again.
+
+        To be called when the store was looked at once more and is believed.
+        """
+        self._mark_settled([self._finding(one, now) for one in judgements], now)
+
     def failed_looks(self) -> Counter[str]:
         """Why looks of this audit failed, by reason code."""
         failed = findings_of(self.audit).filter(verdict__in=FAILED_LOOKS).order_by()

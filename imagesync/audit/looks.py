@@ -115,7 +115,9 @@ def _write(source: Source, looks: Looks, started_by: str) -> Written:
         if news:
             book.settle(believed=True, now=now)
             _finish(audit, book, judgements, looks)
-    changes = tuple(one for one in judgements if one in news or _row_said_something_else(one))
+        differing = [one for one in judgements if one not in news and _row_said_something_else(one)]
+        book.mark_again((one for one in differing if one.look.verdict.needs_attention), now)
+    changes = tuple(one for one in judgements if one in news or one in differing)
     return Written(audit=audit if news else None, changes=changes)
 
 
