@@ -43,8 +43,8 @@ FROM imagesync_image WHERE verdict NOT IN ('present', 'unchecked')
 PLAN = """
 UPDATE imagesync_purge SET plan = (
     SELECT jsonb_build_object('receivers', '[]'::jsonb,
-        'delete', jsonb_agg(entry) FILTER (WHERE id %% 10 <> 1),
-        'keep', jsonb_agg(entry || '{"why": "younger than the grace period"}') FILTER (WHERE id %% 10 = 1))
+        'delete', jsonb_agg(entry) FILTER (WHERE id %% 7 <> 1),
+        'keep', jsonb_agg(entry || '{"why": "younger than the grace period"}') FILTER (WHERE id %% 7 = 1))
     FROM (SELECT id, jsonb_build_object('record', 'imagesync.Image:' || id, 'field', 'file', 'key', file,
         'action', 'delete', 'cascades', '{"shop.ProductImage": 1}'::jsonb) AS entry
         FROM imagesync_image WHERE verdict = 'missing') AS entries)

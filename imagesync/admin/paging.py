@@ -133,7 +133,17 @@ class KeysetChangeList(ChangeList):
             self.filter_params.pop(name, None)
         rows = super().get_queryset(request, exclude_parameters)
         # without a value a row has no place in the order, nor in the index that has it
-        return rows if self.order.field == "pk" else rows.filter(**{f"{self.order.field}__isnull": False})
+        if self.order.field == "pk" or self._is_narrowed_by(self.order.field):
+            return rows
+        return rows.filter(**{f"{self.order.field}__isnull": False})
+
+    def _is_narrowed_by(self, field: str) -> bool:
+        """Whether a filter by that field leaves only rows with a value. To say so once more, the planner takes for news:
+        it would think that few rows are left, and sort them all."""
+        return any(
+            getattr(spec, "field", None) == field and bool(getattr(spec, "used_parameters", None))
+            for spec in self.filter_specs
+        )
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         self.order = self._chosen() or Order.parse(str(self.model_admin.get_ordering(request)[0]))
