@@ -26,7 +26,7 @@ from imagesync.audit.opening import begin
 from imagesync.audit.ranges import free_ranges, pending_ranges
 from imagesync.conf import app_settings
 from imagesync.enqueue import enqueue, keep_calling, stop_calling
-from imagesync.exceptions import AlreadyRunning, InvalidRequest
+from imagesync.exceptions import AlreadyRunning, InvalidRequest, NoQueue
 from imagesync.models import Audit, AuditRange
 from imagesync.models.leases import is_free, lease_end, new_owner
 from imagesync.records import Scope, Source
@@ -111,7 +111,11 @@ def _open(audit: Audit, source: Source) -> bool:
         going_on = begin(Course(audit, source), lease_owner="", lease_until=lease_end(), enqueued_at=Now())
     if going_on:
         keep_calling(SWEEPS, SWEEP)
-        _enqueue_tasks(audit, _tasks_for(audit) - 1)  # this one is the first
+        try:
+            _enqueue_tasks(audit, _tasks_for(audit) - 1)  # this one is the first
+        except NoQueue as away:
+            text = f"the others are called by the sweep: {away}"
+            logs.of_audit("audit_part", audit, text, level=logging.WARNING)
     return going_on
 
 

@@ -6,7 +6,8 @@ Here the tasks are called one after the other; real clusters, and what kills the
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -14,11 +15,12 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.dispatch import Signal
 from django.test import override_settings
 from django.utils import timezone
 from django_q.models import Schedule
 
-from imagesync import tasks
+from imagesync import signals, tasks
 from imagesync.audit import (
     audit_document,
     cancel_audit,
@@ -30,7 +32,7 @@ from imagesync.audit import (
     spread,
 )
 from imagesync.audit.ranges import Claims
-from imagesync.exceptions import AlreadyRunning, InvalidRequest
+from imagesync.exceptions import AlreadyRunning, InvalidRequest, NoQueue
 from imagesync.models import Audit, AuditRange, Finding, Image
 from imagesync.models.leases import database_clock
 from imagesync.records import Scope, find_sources
@@ -40,7 +42,7 @@ from tests.django.helpers import make_images, run, verdicts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RECORDS = 60
+RECORDS = 36
 QUEUE: list[tuple[str, dict[str, Any]]] = []
 
 
@@ -50,15 +52,24 @@ def queue(function: str, /, **kwargs: Any) -> None:
 
 @pytest.fixture
 def world(s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedS3]:
-    """Sixty records in about twelve ranges, each third one without its object."""
+    """Thirty-six records in about twelve ranges, each third one without its object."""
     QUEUE.clear()
     make_images(*(f"{number:03}.jpg" for number in range(RECORDS)))
     for number in range(RECORDS):
         if number % 3:
             s3.put(BUCKET, f"{number:03}.jpg")
-    monkeypatch.setattr(claim, "LEAST_RECORDS", 5)
+    monkeypatch.setattr(claim, "LEAST_RECORDS", 3)
     with override_settings(IMAGESYNC={"BATCH_SIZE": 2, "ENQUEUE": f"{__name__}.queue"}):
         yield s3
+
+
+@contextmanager
+def receiving(signal: Signal, receiver: Callable[..., Any]) -> Iterator[None]:
+    signal.connect(receiver)
+    try:
+        yield
+    finally:
+        signal.disconnect(receiver)
 
 
 def spread_audit() -> Audit:
@@ -96,11 +107,14 @@ def undisturbed() -> list[tuple[str, str, str]]:
 
 def test_distributed__finds_what_one_process_finds(world: EmbeddedS3) -> None:
     expected = undisturbed()
+    told: list[Audit] = []
     audit = spread_audit()
     assert audit.ranges.count() > 8
 
-    assert deliver_all() == ceil(audit.ranges.count() / 4)
+    with receiving(signals.audit_finished, lambda audit, **_facts: told.append(audit)):
+        assert deliver_all() == ceil(audit.ranges.count() / 4)
 
+    assert told == [audit]
     assert findings_of(audit) == expected
     assert (audit.state, audit.trust, audit.stage) == ("finished", "trustworthy", "closing")
     assert audit.counts["records"] == RECORDS
@@ -133,7 +147,7 @@ def test_slice__hands_on_what_it_does_not_get_done(
     monkeypatch.setattr("imagesync.audit.distributed.monotonic", lambda: next(ticks) * 2.0)
     with override_settings(IMAGESYNC={"BATCH_SIZE": 2, "ENQUEUE": f"{__name__}.queue", "SLICE": "3s"}):
         audit = spread_audit()
-        assert deliver_all() > RECORDS // 5  # more than one for each range: they were left in the middle
+        assert deliver_all() > audit.ranges.count()  # more than one for each: they were left in the middle
 
     assert findings_of(audit) == expected
 
@@ -182,6 +196,21 @@ def test_sweep__enqueues_anew_what_a_broker_lost_and_not_too_often(world: Embedd
     assert deliver_all() > 0
     audit.refresh_from_db()
     assert audit.complete
+
+
+def test_opening__goes_on_alone_when_the_broker_takes_nothing(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = spread_audit()
+
+    def away(*_arguments: Any, **_more: Any) -> None:
+        raise ConnectionError("the broker is gone")
+
+    monkeypatch.setattr(f"{__name__}.queue", away)
+
+    assert tasks.work_on_audit(audit.pk)["done"] == "closed"
+    with pytest.raises(NoQueue, match="the broker is gone"):
+        spread_audit()
 
 
 def test_sweep__sees_the_ranges_of_a_dead_worker(world: EmbeddedS3) -> None:
@@ -300,7 +329,7 @@ def test_commands__pause_and_cancel_say_what_to_do_next(world: EmbeddedS3) -> No
     assert run("check_s3_images", "--pause", "99999")[0] == 1
     code, out, err = run("check_s3_images", "--resume", str(audit.pk), "--fail-on", "none")
     assert code == 0, err
-    assert "20" in out
+    assert "12" in out
 
 
 def test_progress__is_the_databases_and_in_the_document(world: EmbeddedS3) -> None:

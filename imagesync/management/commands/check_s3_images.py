@@ -17,6 +17,7 @@ from imagesync.audit import (
     spread,
     wait_for,
 )
+from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
@@ -174,6 +175,8 @@ class Command(ImageSyncCommand):
         if options["distributed"]:
             if spread(audit, source):
                 self.say(f"Audit {audit.pk} is handed to the cluster.")
+                if not cluster_is_running():
+                    self.say(f"{why_no_cluster()} The audit waits for it.")
                 return audit
             self.say(
                 "A large field has no index in byte order (imagesync.W007), so this process does it alone."
