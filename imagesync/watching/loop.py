@@ -106,7 +106,8 @@ def watch(
         left = None if ending.seconds is None else began + ending.seconds - time.monotonic()
         if left is not None and left <= 0:
             break
-        close_old_connections()
+        if not ending.is_soon:  # of a short one, whoever called it has connections that are good enough
+            close_old_connections()
         try:
             with stop.waiting():
                 messages = watched.receive(wait_s=_wait_s(ending, left))

@@ -513,7 +513,6 @@ def test_unreadable_message__is_shown_in_the_admin_with_nothing_that_runs(admin_
 # --- as a task -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
 def test_task__works_off_what_waits_and_tells_figures_alone(s3: EmbeddedS3, settings: Any) -> None:
     make_images("a.jpg")
     s3.put(BUCKET, "a.jpg")
