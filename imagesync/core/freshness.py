@@ -15,8 +15,8 @@ SPREAD = 0.9
 """Slices are spread over this part of the time, so that a late run or one that failed breaks no promise."""
 FIRST_RETRY, LAST_RETRY = timedelta(minutes=5), timedelta(hours=6)
 """After a look that failed, the store is left alone for a while, twice as long after each further one."""
-SLICE_RETRY = timedelta(hours=1)
-"""So long the others come before the slice whose look failed."""
+SLICE_RETRY = 0.05
+"""For this part of the time the others come before a slice whose look failed, six hours at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +108,10 @@ def due_at(slices: Sequence[SliceFacts], *, began_at: datetime, within: timedelt
     return min(at + place * pace for place, at in enumerate(looked, start=1))
 
 
-def not_waiting(slices: Sequence[SliceFacts], *, now: datetime) -> list[SliceFacts]:
+def not_waiting(slices: Sequence[SliceFacts], *, within: timedelta, now: datetime) -> list[SliceFacts]:
     """Those whose last look did not fail just now: one bad stretch must not keep the others waiting."""
-    return [one for one in slices if one.failed_at is None or now - one.failed_at >= SLICE_RETRY]
+    wait = min(within * SLICE_RETRY, LAST_RETRY)
+    return [one for one in slices if one.failed_at is None or now - one.failed_at >= wait]
 
 
 def next_stretch(
@@ -120,7 +121,7 @@ def next_stretch(
 
     ``slices`` are in key order. The answer is a contiguous stretch; empty when there is nothing to choose from.
     """
-    free = {id(one) for one in not_waiting(slices, now=now)}
+    free = {id(one) for one in not_waiting(slices, within=within, now=now)}
     candidates = [place for place, one in enumerate(slices) if id(one) in free]
     if not candidates:
         return []
@@ -131,6 +132,8 @@ def next_stretch(
         if not 0 <= place < len(slices) or id(slices[place]) not in free:
             return False
         one = slices[place]
+        if one.failed_at or slices[begin].failed_at:  # each alone, so that the bad one is found
+            return False
         is_stale = one.looked_at is None or now - one.looked_at > within / 2
         return is_stale and records + one.records <= size
 

@@ -43,6 +43,7 @@ SECONDS = 60.0
 """After so long no further slice is begun."""
 TRIES = 3
 """Single records whose looks all failed are tried so often before they wait for their slice."""
+UNFIT_AFTERWARDS = "unfit_afterwards"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -220,7 +221,8 @@ class _Keeping:
             has_failed = laid is None
             if laid is not None:
                 slices = laid
-            elif audit.counts.get("records"):  # else it was the store that could not be looked at
+            elif not _store_failed(audit):  # the others have their turn meanwhile
+                has_failed = False
                 slices = _marked_failed(slices, scope, now)
         failures = freshness.failures + 1 if has_failed else 0
         with transaction.atomic():
@@ -284,7 +286,7 @@ class _Keeping:
         )
 
     def _due_at(self, freshness: Freshness, slices: list[SliceFacts], now: datetime) -> datetime:
-        free = not_waiting(slices, now=now)
+        free = not_waiting(slices, within=self.within, now=now)
         next_at = due_at(free, began_at=freshness.began_at, within=self.within)
         return next_at if next_at is not None else now + retry_after(1)
 
@@ -296,6 +298,12 @@ def _learned_nothing(audit: Audit, failures: int) -> bool:
     if audit.trust != Audit.Trust.UNTRUSTWORTHY:
         return False
     return not audit.counts.get("records") or failures < TRIES
+
+
+def _store_failed(audit: Audit) -> bool:
+    """Whether it was the store that could not be looked at or believed, and not the slice."""
+    afterwards = any(reason["id"] == UNFIT_AFTERWARDS for reason in audit.reasons)
+    return not audit.counts.get("records") or afterwards
 
 
 def _marked_failed(slices: list[SliceFacts], scope: Scope, now: datetime) -> list[SliceFacts]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from imagesync.core.freshness import (
     LAST_RETRY,
-    SLICE_RETRY,
     SPREAD,
     SliceFacts,
     covers_everything,
@@ -118,13 +117,24 @@ def test_next_stretch__takes_small_stale_neighbours_along_and_fresh_ones_not() -
     assert next_stretch(slices, within=WEEK, now=BEGAN, size=1000) == slices[1:5]
 
 
+def test_next_stretch__what_failed_together_is_looked_at_apart() -> None:
+    slices = partition(3, looked_at=BEGAN - WEEK, failed_at=BEGAN - WEEK)
+    slices[2] = replace(slices[2], failed_at=None)
+
+    assert next_stretch(slices, within=WEEK, now=BEGAN, size=1000) == slices[:1]
+    slices[0] = replace(slices[0], looked_at=BEGAN)
+    slices[1] = replace(slices[1], looked_at=BEGAN)
+    assert next_stretch(slices, within=WEEK, now=BEGAN, size=1000) == slices[2:]
+
+
 def test_next_stretch__after_a_failed_look_the_others_come_first() -> None:
     slices = partition(3, looked_at=BEGAN - WEEK)
     slices[0] = replace(slices[0], looked_at=None, failed_at=BEGAN)
 
     assert next_stretch(slices, within=WEEK, now=BEGAN, size=10) == [slices[1]]
-    assert next_stretch(slices, within=WEEK, now=BEGAN + SLICE_RETRY, size=10) == [slices[0]]
-    assert not_waiting(slices, now=BEGAN) == slices[1:]
+    assert next_stretch(slices, within=WEEK, now=BEGAN + LAST_RETRY, size=10) == [slices[0]]
+    assert not_waiting(slices, within=WEEK, now=BEGAN) == slices[1:]
+    assert len(not_waiting(slices, within=HOUR, now=BEGAN + HOUR / 20)) == 3
     assert next_stretch([slices[0]], within=WEEK, now=BEGAN, size=10) == []
 
 

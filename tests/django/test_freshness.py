@@ -21,12 +21,15 @@ from imagesync import tasks
 from imagesync.audit import open_audit
 from imagesync.conf import app_settings
 from imagesync.core.freshness import SPREAD, covers_everything, slice_of
-from imagesync.exceptions import NotInByteOrder
+from imagesync.core.ranges import just_before
+from imagesync.exceptions import ListingBroken, NotInByteOrder
 from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
 from imagesync.models import Audit, FailedRead, Finding, Freshness, Image
+from imagesync.purge.basis import basis_of
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.reports import freshness_lines
+from imagesync.storage.listing import list_page
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images, verdicts
 from tests.testapp.models import Document
@@ -332,31 +335,31 @@ def test_keep_fresh__a_report_that_cannot_be_looked_at_does_not_hold_the_others_
     store, source = world(memory_source, 600)
     keep_fresh(source)
     image = Image.objects.filter(verdict="unchecked").order_by("-file")[0]
+    store.delete(image.file.name)  # so no listing names it, and no look at it tells anything
     store.fail("GetObject", 403, "AccessDenied", key=image.file.name)
     store.fail("HeadObject", 403, "", key=image.file.name)
     fingerprint_of_source(image, source)
     clock.shift(timedelta(minutes=5))
 
-    audits = pass_time(source, clock, WEEK, every=timedelta(hours=1))
+    audits = pass_time(source, clock, WEEK, every=timedelta(hours=4))
 
     explicit = [audit for audit in audits if audit.scope.get("ids")]
     assert 1 <= len(explicit) <= keep.TRIES + 1
     assert told(source)["share"] == 1.0
 
 
-@pytest.mark.parametrize("operation", ["HeadBucket", "ListObjectsV2"])
 def test_keep_fresh__an_untrustworthy_look_does_not_count_and_is_not_repeated_at_once(
-    memory_source: MakeSource, clock: time_machine.Coordinates, operation: str
+    memory_source: MakeSource, clock: time_machine.Coordinates
 ) -> None:
     store, source = world(memory_source)
     pass_time(source, clock, WEEK)
     assert told(source)["share"] == 1.0
     before = verdicts()
-    store.fail(operation, 500, "InternalError")
+    store.fail("HeadBucket", 500, "InternalError")
 
     clock.shift(WEEK)
 
-    audits = pass_time(source, clock, timedelta(hours=12), every=timedelta(minutes=5))
+    audits = pass_time(source, clock, timedelta(hours=12), every=timedelta(minutes=10))
 
     assert {audit.trust for audit in audits} == {"untrustworthy"}
     assert 5 <= len(audits) <= 9, "a store that is down is left alone for longer and longer"
@@ -366,9 +369,35 @@ def test_keep_fresh__an_untrustworthy_look_does_not_count_and_is_not_repeated_at
     assert document["share"] < 0.5
     assert verdicts() == before
 
-    store.answer(operation, None, None)
+    store.answer("HeadBucket", None, None)
     pass_time(source, clock, timedelta(days=1))
     assert told(source)["share"] == 1.0, "faster when behind"
+
+
+def test_keep_fresh__one_slice_whose_listing_breaks_off_stays_stale_and_holds_no_other_up(
+    memory_source: MakeSource, clock: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store, source = world(memory_source)
+    pass_time(source, clock, WEEK)
+    freshness = Freshness.objects.get()
+    bad = stored_slices(freshness)[1]
+    whole = list_page
+
+    def broken(store: Any, *, start_after: str, **options: Any) -> Any:
+        if just_before(bad.first_key) <= start_after < just_before(bad.end_key or ""):
+            raise ListingBroken("The listing contradicts itself.")
+        return whole(store, start_after=start_after, **options)
+
+    monkeypatch.setattr("imagesync.audit.requests.list_page", broken)
+    audits = pass_time(source, clock, WEEK + timedelta(days=1))
+
+    untrusted = {audit.trust for audit in audits}
+    assert untrusted == {"trustworthy", "untrustworthy"}
+    stale = [one for one in stored_slices(freshness) if timezone.now() - (one.looked_at or START) > WEEK]
+    assert [(one.first_key, one.looked_at) for one in stale] == [(bad.first_key, bad.looked_at)]
+    assert stale[0].failed_at is not None
+    assert told(source)["behind_s"] > 0
+    assert basis_of(source) is None
 
 
 def test_keep_fresh__an_emptied_bucket_is_a_collapse_in_every_slice(
