@@ -41,8 +41,9 @@ class Steps:
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were made, without their time."""
+    """The pauses that were made, without their time. There is no database to have connections to."""
     made: list[float] = []
+    monkeypatch.setattr(loop, "close_old_connections", lambda: None)
     monkeypatch.setattr(loop.time, "sleep", made.append)
     return made
 
