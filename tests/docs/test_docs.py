@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -180,6 +181,18 @@ def test_links__lead_somewhere(name: str) -> None:
 
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
         assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_index__lists_every_page() -> None:
+    linked = set(re.findall(r"\]\(([^)]+)\)", page("docs/README.md")))
+
+    assert {one.name for one in (ROOT / "docs").glob("*.md")} - {"README.md"} <= linked
+
+
+def test_layout__says_where_every_module_belongs() -> None:
+    named = set(re.findall(r"`([a-z_]+)`", page("docs/layout.md")))
+
+    assert {one.name for one in pkgutil.iter_modules([str(ROOT / "imagesync")])} <= named
 
 
 def test_readme__its_make_targets_exist() -> None:
