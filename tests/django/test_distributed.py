@@ -320,6 +320,20 @@ def test_cancel__nothing_counts_and_another_can_begin(world: EmbeddedS3) -> None
     assert open_audit(source, Scope()).pk != audit.pk
 
 
+@pytest.mark.parametrize("stop", [pause_audit, cancel_audit])
+def test_purge__acts_on_no_part_of_an_audit(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, stop: Callable[[Audit], None]
+) -> None:
+    audit = spread_audit()
+    monkeypatch.setattr(Claims, "renew_if_due", lambda claims: stop(Audit.objects.get()))
+    tasks.work_on_audit(audit.pk)
+
+    code, _out, err = run("purge_orphans", "--audit", str(audit.pk), "--no-input")
+
+    assert (code, "has not run to its end" in err) == (4, True), err
+    assert Image.objects.count() == RECORDS
+
+
 def test_commands__pause_and_cancel_say_what_to_do_next(world: EmbeddedS3) -> None:
     audit = spread_audit()
 
