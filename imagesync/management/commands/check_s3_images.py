@@ -7,17 +7,12 @@ from django.core.management.base import CommandError
 
 from imagesync.audit import (
     audit_document,
-    cancel_audit,
     carry_out,
     finding_rows,
     interrupted_audit,
     open_audit,
-    pause_audit,
     resume_audit,
-    spread,
-    wait_for,
 )
-from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
@@ -25,14 +20,12 @@ from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.freshness import Outcome, freshness_of, keep_fresh
 from imagesync.management.base import (
     FINDINGS,
-    INTERRUPTED,
-    OUR_SIDE,
     STORE,
-    ImageSyncCommand,
     by_command,
     output,
 )
 from imagesync.management.progress import TerminalProgress
+from imagesync.management.sharing import SharingCommand, audit_of
 from imagesync.metrics import lasting_gauges
 from imagesync.models import Audit
 from imagesync.records import Scope, Source, count_records, find_sources, parse_scope
@@ -42,7 +35,7 @@ TEXT_LIMIT = 20
 PROMETHEUS = "prometheus"
 
 
-class Command(ImageSyncCommand):
+class Command(SharingCommand):
     help = (
         "Audit the image records against S3: find every record whose object is gone, and say why on evidence."
     )
@@ -150,7 +143,7 @@ class Command(ImageSyncCommand):
         if limit < 0:
             raise InvalidRequest(f"--limit {limit}: write 0 or more.")
         if options["pause"] is not None or options["cancel"] is not None:
-            self._stop(options["pause"], options["cancel"])
+            self.stop(options["pause"], options["cancel"])
             return
         if options["stale"]:
             self._keep_fresh(fatal, format, limit, options)
@@ -168,50 +161,13 @@ class Command(ImageSyncCommand):
     def _audited(self, options: dict[str, Any]) -> list[Audit]:
         sources, scope = self._asked(options)
         audits = [self._begin(self._open(source, scope, options), source, options) for source in sources]
-        return [self._wait(audit) if audit.distributed else audit for audit in audits]
+        return [self.wait(audit) if audit.distributed else audit for audit in audits]
 
     def _begin(self, audit: Audit, source: Source, options: dict[str, Any]) -> Audit:
         """Hand it to the cluster, or carry it out here."""
-        if options["distributed"]:
-            if spread(audit, source):
-                self.say(f"Audit {audit.pk} is handed to the cluster.")
-                if not cluster_is_running():
-                    self.say(f"{why_no_cluster()} The audit waits for it.")
-                return audit
-            self.say(
-                "A large field has no index in byte order (imagesync.W007), so this process does it alone."
-            )
+        if options["distributed"] and self.hand_over(audit, source):
+            return audit
         return self._carry_out(audit, source)
-
-    def _wait(self, audit: Audit) -> Audit:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
-            wait_for(audit, progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"The cluster goes on with audit {audit.pk}. --resume {audit.pk} waits for it again, "
-                f"--pause {audit.pk} or --cancel {audit.pk} stops it."
-            ) from None
-        finally:
-            progress.end()
-        if audit.state == Audit.State.CANCELLED:
-            raise CommandError(f"Audit {audit.pk} was cancelled.", returncode=OUR_SIDE)
-        if not audit.complete:
-            raise CommandError(
-                f"Audit {audit.pk} is {audit.get_state_display()}; go on with: check_s3_images --resume {audit.pk}",
-                returncode=INTERRUPTED,
-            )
-        return audit
-
-    def _stop(self, pause: int | None, cancel: int | None) -> None:
-        if pause is not None and cancel is not None:
-            raise InvalidRequest("--pause and --cancel exclude each other.")
-        if pause is not None:
-            pause_audit(_audit_of(pause))
-            self.say(f"Audit {pause} is paused; go on with: check_s3_images --resume {pause}")
-        elif cancel is not None:
-            cancel_audit(_audit_of(cancel))
-            self.say(f"Audit {cancel} is cancelled. Nothing that it found counts.")
 
     def _keep_fresh(
         self, fatal: frozenset[Verdict], format: str, limit: int, options: dict[str, Any]
@@ -270,14 +226,14 @@ class Command(ImageSyncCommand):
         if audit.complete:
             return [audit]
         if audit.distributed and audit.state == Audit.State.RUNNING and not audit.is_dead:
-            return [self._wait(audit)]
+            return [self.wait(audit)]
         scope = Scope.from_dict(audit.scope)
         sources = find_sources(fields=scope.fields, workers=_workers(options["workers"]))
         source = next(
             (one for one in sources if one.store.identity.fingerprint == audit.fingerprint), sources[0]
         )
         resumed = self._begin(resume_audit(audit, source), source, options)
-        return [self._wait(resumed) if resumed.distributed else resumed]
+        return [self.wait(resumed) if resumed.distributed else resumed]
 
     def _carry_out(self, audit: Audit, source: Source) -> Audit:
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
@@ -357,16 +313,9 @@ def _matches(source: Source, scope: Scope) -> bool:
         return False
 
 
-def _audit_of(number: int) -> Audit:
-    audit = Audit.objects.filter(pk=number).first()
-    if audit is None:
-        raise NothingMatches(f"There is no audit {number}.")
-    return audit
-
-
 def _audit_to_resume(number: int) -> Audit:
     if number:
-        return _audit_of(number)
+        return audit_of(number)
     unfinished = Audit.objects.exclude(state__in=(Audit.State.FINISHED, Audit.State.CANCELLED)).first()
     if unfinished is None:
         raise NothingMatches("No audit was interrupted; there is nothing to resume.")

@@ -1,0 +1,64 @@
+"""What a command does with audits that the workers of a cluster share: hand over, wait, pause, cancel."""
+
+from __future__ import annotations
+
+from django.core.management.base import CommandError
+
+from imagesync.audit import cancel_audit, pause_audit, spread, wait_for
+from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.exceptions import InvalidRequest, NothingMatches
+from imagesync.management.base import INTERRUPTED, OUR_SIDE, ImageSyncCommand
+from imagesync.management.progress import TerminalProgress
+from imagesync.models import Audit
+from imagesync.records import Source
+
+
+class SharingCommand(ImageSyncCommand):
+    def hand_over(self, audit: Audit, source: Source) -> bool:
+        """Whether the cluster has it now; else it is still ours to carry out."""
+        if not spread(audit, source):
+            self.say(
+                "A large field has no index in byte order (imagesync.W007), so this process does it alone."
+            )
+            return False
+        self.say(f"Audit {audit.pk} is handed to the cluster.")
+        if not cluster_is_running():
+            self.say(f"{why_no_cluster()} The audit waits for it.")
+        return True
+
+    def wait(self, audit: Audit) -> Audit:
+        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
+        try:
+            wait_for(audit, progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"The cluster goes on with audit {audit.pk}. --resume {audit.pk} waits for it again, "
+                f"--pause {audit.pk} or --cancel {audit.pk} stops it."
+            ) from None
+        finally:
+            progress.end()
+        if audit.state == Audit.State.CANCELLED:
+            raise CommandError(f"Audit {audit.pk} was cancelled.", returncode=OUR_SIDE)
+        if not audit.complete:
+            raise CommandError(
+                f"Audit {audit.pk} is {audit.get_state_display()}; go on with: check_s3_images --resume {audit.pk}",
+                returncode=INTERRUPTED,
+            )
+        return audit
+
+    def stop(self, pause: int | None, cancel: int | None) -> None:
+        if pause is not None and cancel is not None:
+            raise InvalidRequest("--pause and --cancel exclude each other.")
+        if pause is not None:
+            pause_audit(audit_of(pause))
+            self.say(f"Audit {pause} is paused; go on with: check_s3_images --resume {pause}")
+        elif cancel is not None:
+            cancel_audit(audit_of(cancel))
+            self.say(f"Audit {cancel} is cancelled. Nothing that it found counts.")
+
+
+def audit_of(number: int) -> Audit:
+    audit = Audit.objects.filter(pk=number).first()
+    if audit is None:
+        raise NothingMatches(f"There is no audit {number}.")
+    return audit
