@@ -199,6 +199,8 @@ def addresses(half: EmbeddedS3, client: Client) -> list[str]:
         "/admin/imagesync/audit/run/",
         f"/admin/imagesync/audit/{audit.pk}/again/",
         f"/admin/imagesync/audit/{audit.pk}/resume/",
+        f"/admin/imagesync/audit/{audit.pk}/pause/",
+        f"/admin/imagesync/audit/{audit.pk}/cancel/",
         f"/admin/imagesync/purge/{planned.pk}/restore/",
     ]
 
