@@ -53,7 +53,7 @@ class Book:
             standing = open_before.pop(judgement.record.identity, [])
             opened, closed = _changes(judgement, standing)
             over += closed
-            if opened:
+            if opened or self._lost_its_mark(judgement):
                 news.append(self._finding(judgement, now))
             if judgement.look.verdict is Verdict.PRESENT and self._row_differs(judgement):
                 seen_here[judgement.record.target][judgement.record.pk] = judgement.record.name
@@ -103,8 +103,11 @@ class Book:
     def _settle(self, batch: list[Finding], now: datetime) -> None:
         standing = _by_record(_standing(self._open().filter(of_records(map(_finding_key, batch)))))
         over: list[int] = []
+        found: dict[tuple[RecordKey, str], Finding] = {}
+        """What the rows say then, also where the finding stood all the time: a row may have lost its mark."""
         settled: dict[tuple[RecordKey, str], Finding] = {}
         for finding in batch:
+            found[_finding_key(finding), finding.verdict] = finding
             others = standing.get(_finding_key(finding), [])
             ended = [
                 other
@@ -121,7 +124,7 @@ class Book:
         Finding.objects.filter(pk__in=[finding.pk for finding in batch if finding.pk not in keep]).delete()
         Finding.objects.filter(pk__in=keep).update(settled=True)
         if self.audit.marks:
-            self._mark_settled(settled.values(), now)
+            self._mark_settled(found.values(), now)
 
     def _mark_settled(self, findings: Iterable[Finding], now: datetime) -> None:
         to_mark: dict[tuple[Target, str], list[Finding]] = defaultdict(list)
@@ -160,6 +163,12 @@ class Book:
             and record.target.remembers
             and (record.verdict, record.store) != (Verdict.PRESENT, self.audit.fingerprint)
         )
+
+    def _lost_its_mark(self, judgement: Judgement) -> bool:
+        """Whether its row says something else although the finding stands: a file was stored anew, and is gone again."""
+        record, verdict = judgement.record, judgement.look.verdict
+        marked = self.audit.marks and record.target.remembers and verdict.needs_attention and verdict.is_known
+        return marked and record.verdict != verdict
 
     def _open(self) -> QuerySet[Finding]:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)

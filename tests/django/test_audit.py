@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from imagesync.audit import audit_document, carry_out, finding_rows, open_audit, resume_audit
 from imagesync.audit.book import Book
@@ -35,6 +37,38 @@ def test_audit__tells_present_from_missing_and_marks_both(memory_source: MakeSou
     assert finding["record"] == f"imagesync.Image:{Image.objects.get(file='b.jpg').pk}"
     assert finding["evidence"]["operation"] == "GetObject"
     assert (finding["evidence"]["status"], finding["evidence"]["code"]) == (404, "NoSuchKey")
+
+
+def test_audit__marks_again_what_was_stored_anew_and_is_gone_again(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+    [image] = make_images("a.jpg")
+    audited(source)
+    before = Finding.objects.values().get()
+    Image.objects.update(verdict="unchecked", verdict_at=None, missing_since=None)  # as an upload leaves it
+
+    unmarked = audited(source, marks=False)
+    assert verdicts() == {"a.jpg": "unchecked"}
+    again = audited(source)
+
+    image.refresh_from_db()
+    assert (image.verdict, image.missing_since is None) == ("missing", False)
+    assert Finding.objects.values().get() == before, "the finding stood all the time"
+    assert unmarked.counts["missing"] == again.counts["missing"] == 1
+
+
+def test_audit__what_was_stored_anew_is_not_marked_by_a_store_that_turns_unfit(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store, source = memory_source()
+    make_images("a.jpg")
+    audited(source)
+    Image.objects.update(verdict="unchecked", verdict_at=None, missing_since=None)
+    settle = Book.settle
+    monkeypatch.setattr(Book, "settle", lambda book, *, believed, now: settle(book, believed=False, now=now))
+
+    audited(source)
+
+    assert verdicts()["a.jpg"] != "missing"
 
 
 def test_audit__counts_objects_that_no_record_names(memory_source: MakeSource) -> None:
@@ -355,11 +389,9 @@ def test_audit__two_of_the_same_scope_exclude_each_other(memory_source: MakeSour
 
 
 def test_audit__a_dead_one_is_retired_when_its_lease_ran_out(memory_source: MakeSource) -> None:
-    from django.utils import timezone
-
     _store, source = memory_source()
     dead = open_audit(source, Scope())
-    Audit.objects.filter(pk=dead.pk).update(lease_until=timezone.now())
+    Audit.objects.filter(pk=dead.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
 
     second = open_audit(source, Scope())
 
