@@ -33,7 +33,7 @@ RECORDS, GONE = 300, 10
 @pytest.fixture(autouse=True)
 def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     monkeypatch.setattr(keep, "SLICE_RECORDS", 80)
-    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 40)
+    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 60)
     settings.IMAGESYNC = {**settings.IMAGESYNC, "FRESHNESS": "7d"}
 
 
