@@ -188,7 +188,7 @@ def _parse(attribute: str, value: Any) -> Any:
     if attribute == "notify":
         return parse_notify_settings(value)
     if attribute == "events":
-        return parse_queue_settings(value, parse_duration)
+        return parse_queue_settings(value)
     if attribute in ("client_factory", "enqueue"):
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")

@@ -88,7 +88,9 @@ def _hand_over(send: Callable[..., Any], function: str, kwargs: dict[str, Any]) 
     except DatabaseError:
         raise  # the broker is our own database, and whoever uses that knows what to do without it
     except Exception as error:
-        raise NoQueue(f"{function} could not be enqueued: {error or type(error).__name__}") from error
+        why = str(error) or type(error).__name__
+        broker = "IMAGESYNC['ENQUEUE']" if app_settings().enqueue else "Q_CLUSTER"
+        raise NoQueue(f"{function} could not be enqueued: {why}. Check the broker of {broker}.") from error
 
 
 def _to_django_q(function: str, /, **kwargs: Any) -> None:

@@ -11,9 +11,9 @@
     ├── UploadNotVerified     a file was stored, and is not known to be what was sent
     ├── PurgeRefused          a safety rail stopped a whole purge                        exit 4
     ├── AlreadyRunning        another audit or purge of the same thing holds the lease   exit 1
-    ├── SelectionChanged      what was confirmed is not what the list finds any more         exit 1
-    ├── NoQueue               nothing is set up that carries out work in the background   exit 1
-    ├── NotSorted             a listing could not be put in order on this machine's disk      exit 1
+    ├── SelectionChanged      what was confirmed is not what the list finds any more     exit 1
+    ├── NoQueue               nothing is set up that carries out work in the background  exit 1
+    ├── NotSorted             a listing could not be put in order on this machine's disk exit 1
     ├── NothingMatches        the scope names no record, field, store, audit or purge    exit 1
     └── InvalidRequest        a value that cannot be understood or is out of range       exit 2
 

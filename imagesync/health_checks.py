@@ -1,4 +1,4 @@
-"""A check for django-health-check (4.0 or later): ```pip install "django-imagesync[health]"```."""
+"""A check for django-health-check (4.0 or later): ``pip install "django-imagesync[health]"``."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ EVENTS = {
     "messages_not_kept": "such messages stay in the queue, because many are kept already",
     "watch_waits": "a watch waits for a queue, a store or a database",
     "events_worked_off": "a scheduled watch has ended",
+    "job_ended": "a worker has ended a job of the admin, done or failed",
+    "history_removed": "history whose time is over was removed",
     "notice_sent": "people were told",
     "notice_failed": "a message could not be sent; it is tried again, or given up",
 }
@@ -76,6 +78,18 @@ def of_store(event: str, fingerprint: str, text: str, *, level: int = logging.IN
     """Where nothing was begun, so that there is no number."""
     extra = {"event": event, "store": fingerprint, **facts}
     _log("imagesync.tasks", level, f"store {fingerprint}: {text}", extra)
+
+
+def of_job(job: Any) -> None:
+    """What a worker made of it; ``job`` has its number, kind and state."""
+    extra = {"event": "job_ended", "job": job.pk, "kind": job.kind, "state": job.state}
+    _log("imagesync.tasks", logging.INFO, f"job {job.pk} ({job.kind}): {job.state}", extra)
+
+
+def of_history(removed: dict[str, int], by: str) -> None:
+    """How many rows of each kind of history somebody removed."""
+    extra = {"event": "history_removed", "removed": removed, "by": by}
+    _log("imagesync.retention", logging.INFO, f"history removed by {by}: {removed}", extra)
 
 
 def of_queue(event: str, text: str, *, level: int = logging.INFO, **facts: Any) -> None:

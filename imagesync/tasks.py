@@ -122,7 +122,7 @@ def work_off(job: int) -> dict[str, Any]:
         carry_out_job(asked)
     except AlreadyRunning as running:
         return {"job": job, "skipped": str(running)}
-    logger.info("job %s (%s): %s", job, asked.kind, asked.state)
+    logs.of_job(asked)
     return {"job": job, "kind": asked.kind, "state": asked.state}
 
 

@@ -58,4 +58,4 @@ def _sweep() -> None:
     try:
         sweep()
     except NoQueue as away:
-        log.warning("%s; trying again.", away)
+        log.warning("%s Trying again.", away)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from imagesync.core.classify import failure_reason
 from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.values import parse_duration
 from imagesync.core.verdicts import Evidence, Reason
 
 ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -64,8 +65,8 @@ class QueueSettings:
         return self.region or _region_in(self.queue_url) or of_storage or "us-east-1"
 
 
-def parse_queue_settings(value: Any, parse_duration: Any) -> QueueSettings:
-    """Raises ValueError with what is wrong."""
+def parse_queue_settings(value: Any) -> QueueSettings:
+    """The value of ``IMAGESYNC["EVENTS"]``. Raises ValueError with what is wrong."""
     names = {name.upper(): name for name in QueueSettings.__dataclass_fields__}
     if not isinstance(value, Mapping) or set(value) - set(names):
         raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
@@ -154,12 +155,6 @@ def _region_in(url: str) -> str:
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        # credentials are the storage's: in a URL they would be printed
-        return (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and parts.port != 0
-            and not parts.username
-        )
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, brackets that do not close
         return False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.core.management.base import CommandError
 
 from imagesync.audit import cancel_audit, pause_audit, spread, wait_for
@@ -46,9 +49,13 @@ class SharingCommand(ImageSyncCommand):
             )
         return audit
 
-    def stop(self, pause: int | None, cancel: int | None) -> None:
-        if pause is not None and cancel is not None:
-            raise InvalidRequest("--pause and --cancel exclude each other.")
+    def stop(self, options: Mapping[str, Any]) -> None:
+        """``--pause`` or ``--cancel``, and nothing else. Raises InvalidRequest, and NothingMatches for no such audit."""
+        pause, cancel = options["pause"], options["cancel"]
+        asked = [f"--{name}" for name in ("pause", "cancel", "resume") if options[name] is not None]
+        asked += [f"--{name}" for name in ("stale", "distributed") if options[name]]
+        if len(asked) > 1:
+            raise InvalidRequest(f"{asked[0]} and {asked[1]} exclude each other.")
         if pause is not None:
             pause_audit(audit_of(pause))
             self.say(f"Audit {pause} is paused; go on with: check_s3_images --resume {pause}")
@@ -60,5 +67,7 @@ class SharingCommand(ImageSyncCommand):
 def audit_of(number: int) -> Audit:
     audit = Audit.objects.filter(pk=number).first()
     if audit is None:
-        raise NothingMatches(f"There is no audit {number}.")
+        raise NothingMatches(
+            f"There is no audit {number}. The admin's list of audits, and each report, has their numbers."
+        )
     return audit

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage
 from django.utils.module_loading import import_string
 
 from imagesync.conf import app_settings
+from imagesync.exceptions import NothingMatches
 from imagesync.notices.message import Message
 from imagesync.reports.notices import notice_slack
 
@@ -32,7 +32,7 @@ def send_email(message: Message) -> None:
     """To ADMINS, as Django's own reports of errors. The Message-ID is the same at each attempt."""
     to = [one if isinstance(one, str) else one[1] for one in settings.ADMINS]  # pairs until Django 6
     if not to:
-        raise ImproperlyConfigured("ADMINS is empty, so there is nobody to send to.")
+        raise NothingMatches("ADMINS is empty, so there is nobody to send to")
     EmailMessage(
         subject=f"{settings.EMAIL_SUBJECT_PREFIX}{message.subject}",
         body=message.text,

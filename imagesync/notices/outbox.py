@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from imagesync.conf import app_settings
 from imagesync.enqueue import enqueue, has_queue
+from imagesync.exceptions import ImageSyncError
 from imagesync.models import Notice
 from imagesync.models.leases import new_owner
 from imagesync.notices.channels import channel
@@ -77,13 +78,15 @@ def _due(now: datetime | None) -> Q:
 
 
 def _send(name: str, message: Message) -> str:
-    """Why it could not be sent; empty when it was. Never the text of an exception: it may hold the webhook's URL."""
+    """Why it could not be sent; empty when it was. Of an exception that is not ours never the text: it may hold a secret."""
     if name not in app_settings().notify.channels:
         return "the settings do not name this channel any more"
     try:
         channel(name)(message)
     except HTTPError as error:
         return f"HTTP {error.code}"
+    except ImageSyncError as error:
+        return str(error)
     except Exception as error:  # noqa: BLE001 - a channel may be anything, and raise anything
         frames = traceback.extract_tb(error.__traceback__)
         return f"{type(error).__name__} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}"[:255]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +12,10 @@ from django.db import connections, router, transaction
 from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
+from imagesync import logs
 from imagesync.core.progress import Progress
 from imagesync.models import Audit, AuditRange, Finding, Tombstone
 from imagesync.retention.history import History
-
-logger = logging.getLogger("imagesync.retention")
 
 BATCH = 500
 AUDITS_AT_ONCE = 20
@@ -73,7 +71,7 @@ def execute_prune(prune: Prune, progress: Progress | None = None, *, by: str = "
             progress.advance(prune.removed[step.name])
     prune.executed = True
     if prune.number:
-        logger.info("history removed by %s: %s", by or "somebody", prune.removed)
+        logs.of_history(prune.removed, by or "somebody")
     return prune
 
 

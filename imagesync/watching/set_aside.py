@@ -31,7 +31,10 @@ def keep(queue: str, messages: Sequence[tuple[QueueMessage, Unreadable]]) -> lis
     ids = set(kept.values_list("message_id", flat=True))
     if len(ids) < len(messages):
         left = len(messages) - len(ids)
-        text = f"{left} unreadable messages of queue {queue} stay in it: {MOST_KEPT} are kept already"
+        text = (
+            f"{left} unreadable messages of queue {queue} stay in it: {MOST_KEPT} are kept already. "
+            "Look at these in the admin and delete them, or give the queue a redrive policy"
+        )
         logs.of_queue("messages_not_kept", text, level=logging.ERROR, queue=queue, messages=left)
     return [one for one, _why in messages if one.id in ids]
 

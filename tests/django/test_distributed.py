@@ -339,7 +339,8 @@ def test_commands__pause_and_cancel_say_what_to_do_next(world: EmbeddedS3) -> No
 
     code, _out, err = run("check_s3_images", "--pause", str(audit.pk))
     assert (code, f"--resume {audit.pk}" in err) == (0, True)
-    assert run("check_s3_images", "--pause", "1", "--cancel", "1")[0] == 2
+    for other in (("--cancel", "1"), ("--resume", "1"), ("--distributed",), ("--stale",)):
+        assert run("check_s3_images", "--pause", "1", *other)[0] == 2
     assert run("check_s3_images", "--pause", "99999")[0] == 1
     code, out, err = run("check_s3_images", "--resume", str(audit.pk), "--fail-on", "none")
     assert code == 0, err

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
+from django.utils import timezone
 
 from imagesync import logs, tasks
 from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.audit.control import cancel_audit, pause_audit
 from imagesync.core.progress import Progress
-from imagesync.models import Audit
+from imagesync.models import Audit, Image, Job
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, restorable
@@ -119,3 +122,25 @@ def test_events__of_scheduled_work_that_did_nothing(
     ]
     assert extra(caplog.records[1])["refused"] == "no_audit"
     assert Audit.objects.count() == 1
+
+
+def test_history_and_jobs__are_told_with_their_figures(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="imagesync")
+    long_ago = timezone.now() - timedelta(days=1000)
+    images = ContentType.objects.get_for_model(Image)
+    Job.objects.create(
+        kind="clear",
+        state="done",
+        content_type=images,
+        nonce="over",
+        created_at=long_ago,
+        finished_at=long_ago,
+    )
+    waiting = Job.objects.create(kind="clear", content_type=images, nonce="waiting")
+
+    tasks.prune_history()
+    tasks.work_off(waiting.pk)
+
+    removed, ended = [extra(record) for record in caplog.records]
+    assert (removed["event"], removed["by"], removed["removed"]["jobs"]) == ("history_removed", "schedule", 1)
+    assert (ended["event"], ended["job"], ended["kind"]) == ("job_ended", waiting.pk, "clear")

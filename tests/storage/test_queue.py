@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.core.queues import QueueSettings, lasts, parse_queue_settings, queue_failed
-from imagesync.core.values import parse_duration
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import QueueFailed, QueueRefused
 from imagesync.storage.queue import SqsQueue
@@ -154,7 +153,7 @@ def test_region__is_the_urls_or_the_stores(url: str, region: str) -> None:
 )
 def test_settings__that_cannot_be_meant_are_refused(value: Any, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong) as refused:
-        parse_queue_settings(value, parse_duration)
+        parse_queue_settings(value)
 
     assert "secret" not in str(refused.value)
 
@@ -162,7 +161,7 @@ def test_settings__that_cannot_be_meant_are_refused(value: Any, wrong: str) -> N
 @given(url=st.text(max_size=60))
 def test_settings__of_any_text_are_refused_or_have_a_host(url: str) -> None:
     try:
-        settings = parse_queue_settings({"QUEUE_URL": url}, parse_duration)
+        settings = parse_queue_settings({"QUEUE_URL": url})
     except ValueError:
         return
     assert settings.endpoint.startswith(("http://", "https://"))

@@ -143,7 +143,7 @@ class Command(SharingCommand):
         if limit < 0:
             raise InvalidRequest(f"--limit {limit}: write 0 or more.")
         if options["pause"] is not None or options["cancel"] is not None:
-            self.stop(options["pause"], options["cancel"])
+            self.stop(options)
             return
         if options["stale"]:
             self._keep_fresh(fatal, format, limit, options)
@@ -277,7 +277,7 @@ def _refuse_with_stale(format: str, options: dict[str, Any]) -> None:
     """Raises InvalidRequest for what ``--stale`` decides by itself."""
     if format not in FRESHNESS_FORMATS:
         raise InvalidRequest(f"--stale writes {' or '.join(FRESHNESS_FORMATS)}, not {format}.")
-    for name in ("field", "prefix", "key", "id", "sample", "adopt", "no_mark"):
+    for name in ("field", "prefix", "key", "id", "sample", "adopt", "no_mark", "distributed"):
         if options[name]:
             raise InvalidRequest(f"--stale and --{name.replace('_', '-')} exclude each other.")
     if options["strategy"] != "auto":

@@ -29,7 +29,7 @@ class Command(ImageSyncCommand):
     def run(self, *, job: int, **options: Any) -> None:
         asked = Job.objects.filter(pk=job).first()
         if asked is None:
-            raise NothingMatches(f"There is no job {job}.")
+            raise NothingMatches(f"There is no job {job}. The admin's list of jobs has their numbers.")
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
         try:
             work_off(asked, progress)

@@ -12,6 +12,11 @@ from imagesync.management.base import OUR_SIDE, ImageSyncCommand
 from imagesync.models import Notice
 from imagesync.notices import decide, deliver, due_notices, send_test
 
+LATER = (
+    "It is tried again, later each time, for three days; imagesync_notify --test tries the channels at once."
+)
+IN_A_TEST = "Check its settings (docs/notifications.md); email is sent as Django's EMAIL_* settings say."
+
 
 class Command(ImageSyncCommand):
     help = "Tell people what changed since they were told last, and send again what could not be sent."
@@ -30,7 +35,9 @@ class Command(ImageSyncCommand):
             raise NothingMatches('Nobody is to be told: set IMAGESYNC["NOTIFY"] (docs/notifications.md).')
         failures = self._test() if test else self._notify()
         if failures:
-            raise CommandError(f"Not sent: {'; '.join(failures)}.", returncode=OUR_SIDE)
+            raise CommandError(
+                f"Not sent: {'; '.join(failures)}. {IN_A_TEST if test else LATER}", returncode=OUR_SIDE
+            )
 
     def _test(self) -> list[str]:
         outcome = send_test()

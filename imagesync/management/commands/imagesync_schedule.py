@@ -38,8 +38,10 @@ class Command(ImageSyncCommand):
             raise CommandError(WITHOUT_Q2, returncode=OUR_SIDE)
         asked = [(work, options[work.option]) for work in WORKS if options[work.option] is not None]
         if not (asked or list or remove):
+            options_of_works = ", ".join(f"--{work.option}" for work in WORKS)
             raise InvalidRequest(
-                "Say when: --check daily, --check hourly or --check CRON; or --list, --remove."
+                f"Say what and when, such as --check daily (what: {options_of_works}; when: daily, hourly or a cron "
+                "expression); or --list, --remove."
             )
         if remove and asked:
             raise InvalidRequest(f"--remove and --{asked[0][0].option} exclude each other.")
