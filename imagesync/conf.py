@@ -81,7 +81,7 @@ class AppSettings:
     distributed: bool = False
     """Whether audits of schedules and of the admin are spread over the cluster's workers."""
 
-    slice: timedelta = timedelta(seconds=20)
+    audit_task_time: timedelta = timedelta(seconds=20)
     """How long a task works on a distributed audit before it hands on: far shorter than ``Q_CLUSTER["retry"]``."""
 
     audit_tasks: int = 16
@@ -116,8 +116,8 @@ class AppSettings:
 DEFAULTS = AppSettings()
 SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
 
-_DURATIONS = {"grace_period", "audit_max_age", "ripen", "lease", "slice"}
-_AT_LEAST_A_SECOND = {"lease", "slice"}
+_DURATIONS = {"grace_period", "audit_max_age", "ripen", "lease", "audit_task_time"}
+_AT_LEAST_A_SECOND = {"lease", "audit_task_time"}
 LEAST_FRESHNESS = timedelta(hours=1)
 
 

@@ -11,8 +11,8 @@ from imagesync.conf import app_settings
 from imagesync.core.spans import span
 from imagesync.freshness import freshness_of
 from imagesync.models import Audit
+from imagesync.records.in_use import StoreInUse, stores_in_use
 from imagesync.records.targets import fields_by_alias
-from imagesync.records.watched import WatchedStore, watched_stores
 
 
 def audit_troubles(max_age: timedelta | None = None, *, now: datetime | None = None) -> list[str]:
@@ -24,7 +24,7 @@ def audit_troubles(max_age: timedelta | None = None, *, now: datetime | None = N
     """
     now = now or timezone.now()
     limit = app_settings().notify.overdue_after if max_age is None else max_age
-    stores = {store.last.alias: store for store in watched_stores()}
+    stores = {store.last.alias: store for store in stores_in_use()}
     return [
         trouble
         for alias in sorted(fields_by_alias())
@@ -32,7 +32,7 @@ def audit_troubles(max_age: timedelta | None = None, *, now: datetime | None = N
     ]
 
 
-def _troubles(alias: str, store: WatchedStore | None, limit: timedelta, now: datetime) -> Iterator[str]:
+def _troubles(alias: str, store: StoreInUse | None, limit: timedelta, now: datetime) -> Iterator[str]:
     if store is None:
         yield f"Storage {alias!a} was never audited."
         return

@@ -56,7 +56,7 @@ def spread(audit: Audit, source: Source) -> bool:
 
 
 def work_on(pk: int) -> dict[str, Any]:
-    """Do what is to be done of an audit, for ``IMAGESYNC["SLICE"]`` at most, and hand on what is left.
+    """Do what is to be done of an audit, for ``IMAGESYNC["AUDIT_TASK_TIME"]`` at most, and hand on what is left.
 
     Returns figures and words, for the task's result. Raises what the database or the broker raises; then nothing that
     was done is lost.
@@ -71,7 +71,7 @@ def work_on(pk: int) -> dict[str, Any]:
         logs.of_audit("audit_elsewhere", audit, text, level=logging.WARNING)
         return {"audit": pk, "skipped": str(elsewhere)}
     try:
-        return {"audit": pk, **_slice(audit, source)}
+        return {"audit": pk, **_work(audit, source)}
     except AlreadyRunning as lost:
         return {"audit": pk, "skipped": str(lost)}
 
@@ -84,8 +84,8 @@ def sweep() -> list[int]:
     return [audit.pk for audit in running if _enqueue_anew(audit)]
 
 
-def _slice(audit: Audit, source: Source) -> dict[str, Any]:
-    ends_at = monotonic() + app_settings().slice.total_seconds()
+def _work(audit: Audit, source: Source) -> dict[str, Any]:
+    ends_at = monotonic() + app_settings().audit_task_time.total_seconds()
     if audit.stage == Audit.Stage.OPENING:
         if not _open(audit, source):
             return {"done": "opened"}

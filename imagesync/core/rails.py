@@ -136,7 +136,7 @@ class PurgePlan:
     refused: Diagnosis | None
     """The first rail that refuses; the rest of the plan shows what it refused."""
     waiting: int = 0
-    """Rows that stay only until their own range is looked at again. They count for the ratio: a purge of a part each day
+    """Rows that stay only until their own slice is looked at again. They count for the ratio: a purge of a part each day
     must not take what one purge of all may not."""
 
     @property

@@ -14,7 +14,7 @@ from django.utils import timezone
 from imagesync.core.verdicts import Verdict
 from imagesync.freshness import freshness_of
 from imagesync.models import Audit, AuditRange, Finding, Job, Purge
-from imagesync.records.watched import WatchedStore, store_labels, watched_stores
+from imagesync.records.in_use import StoreInUse, store_labels, stores_in_use
 from imagesync.reports import Gauge, printable
 
 COUNTED_NOW = 2_000
@@ -23,13 +23,13 @@ COUNTED_NOW = 2_000
 def gauges(*, now: datetime | None = None) -> list[Gauge]:
     """Everything, for who asks again and again."""
     now = now or timezone.now()
-    stores = watched_stores()
+    stores = stores_in_use()
     return [*_lasting(stores, now), _age(stores, now), *_freshness(stores, now)]
 
 
 def lasting_gauges(*, now: datetime | None = None) -> list[Gauge]:
     """What stays true in a file: an age written down would not grow."""
-    return _lasting(watched_stores(), now or timezone.now())
+    return _lasting(stores_in_use(), now or timezone.now())
 
 
 def described() -> list[Gauge]:
@@ -39,12 +39,12 @@ def described() -> list[Gauge]:
     return [*of_stores, _age([], now), *_freshness([], now)]
 
 
-def _lasting(stores: list[WatchedStore], now: datetime) -> list[Gauge]:
+def _lasting(stores: list[StoreInUse], now: datetime) -> list[Gauge]:
     return [*_of_audits(stores), _orphans(stores), *_running(stores, now), _jobs(), *_purges(stores)]
 
 
-def _of_audits(stores: Iterable[WatchedStore]) -> list[Gauge]:
-    info = Gauge("imagesync_store_info", "The stores that are watched; 1 for each.")
+def _of_audits(stores: Iterable[StoreInUse]) -> list[Gauge]:
+    info = Gauge("imagesync_store_info", "The stores that are in use; 1 for each.")
     records = Gauge(
         "imagesync_audit_records", "Records by verdict, as the last audit found them that could be believed."
     )
@@ -85,7 +85,7 @@ def _of_audits(stores: Iterable[WatchedStore]) -> list[Gauge]:
     return [info, records, finished, trusted, trust, took, requests]
 
 
-def _age(stores: Iterable[WatchedStore], now: datetime) -> Gauge:
+def _age(stores: Iterable[StoreInUse], now: datetime) -> Gauge:
     age = Gauge(
         "imagesync_last_trustworthy_audit_age_seconds",
         "How long ago the last trustworthy audit of everything ended; absent when there was none.",
@@ -96,7 +96,7 @@ def _age(stores: Iterable[WatchedStore], now: datetime) -> Gauge:
     return age
 
 
-def _freshness(stores: Iterable[WatchedStore], now: datetime) -> tuple[Gauge, Gauge]:
+def _freshness(stores: Iterable[StoreInUse], now: datetime) -> tuple[Gauge, Gauge]:
     behind = Gauge(
         "imagesync_freshness_behind_seconds",
         "How much longer ago than FRESHNESS promises the stalest records were looked at; 0 when it is kept.",
@@ -118,7 +118,7 @@ def _orphans_gauge() -> Gauge:
     )
 
 
-def _orphans(stores: Iterable[WatchedStore]) -> Gauge:
+def _orphans(stores: Iterable[StoreInUse]) -> Gauge:
     gauge = _orphans_gauge()
     for store in stores:
         found = _orphans_of(store)
@@ -127,7 +127,7 @@ def _orphans(stores: Iterable[WatchedStore]) -> Gauge:
     return gauge
 
 
-def _orphans_of(store: WatchedStore) -> dict[str, int]:
+def _orphans_of(store: StoreInUse) -> dict[str, int]:
     """Field -> how many. Counting a hundred thousand takes a tenth of a second, which is too long to ask for each minute."""
     missing = Finding.objects.open().filter(fingerprint=store.last.fingerprint, verdict=Verdict.MISSING)
     some = missing.order_by().values_list("content_type", "field")[: COUNTED_NOW + 1]
@@ -165,7 +165,7 @@ def _running_gauges() -> tuple[Gauge, Gauge]:
     )
 
 
-def _running(stores: Iterable[WatchedStore], now: datetime) -> tuple[Gauge, Gauge]:
+def _running(stores: Iterable[StoreInUse], now: datetime) -> tuple[Gauge, Gauge]:
     running, pending = _running_gauges()
     alive = Q(audit__lease_until__gte=now)
     to_do = Q(state=AuditRange.State.PENDING)
@@ -214,7 +214,7 @@ def _purge_gauges() -> tuple[Gauge, Gauge]:
     )
 
 
-def _purges(stores: Iterable[WatchedStore]) -> tuple[Gauge, Gauge]:
+def _purges(stores: Iterable[StoreInUse]) -> tuple[Gauge, Gauge]:
     ended, records = _purge_gauges()
     executed = Purge.objects.exclude(finished_at=None).order_by()
     newest = executed.values("fingerprint").annotate(newest=Max("pk")).values("newest")

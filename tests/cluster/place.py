@@ -32,7 +32,7 @@ PATIENCE = 90.0
 """Seconds after which something that should happen has not; nothing is timed by it."""
 SMALL: dict[str, Any] = {
     "LEASE": f"{LEASE:.0f}s",
-    "SLICE": "4s",
+    "AUDIT_TASK_TIME": "4s",
     "BATCH_SIZE": 5,
     "WORKERS": 1,
     "AUDIT_TASKS": 4,

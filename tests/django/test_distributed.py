@@ -145,7 +145,9 @@ def test_slice__hands_on_what_it_does_not_get_done(
     monkeypatch.setattr("imagesync.audit.distributed.RANGES_IN_FLIGHT", 1)
     ticks = iter(range(10**6))
     monkeypatch.setattr("imagesync.audit.distributed.monotonic", lambda: next(ticks) * 2.0)
-    with override_settings(IMAGESYNC={"BATCH_SIZE": 2, "ENQUEUE": f"{__name__}.queue", "SLICE": "3s"}):
+    with override_settings(
+        IMAGESYNC={"BATCH_SIZE": 2, "ENQUEUE": f"{__name__}.queue", "AUDIT_TASK_TIME": "3s"}
+    ):
         audit = spread_audit()
         assert deliver_all() > audit.ranges.count()  # more than one for each: they were left in the middle
 

@@ -1,4 +1,4 @@
-"""The stores that are watched, each with the audits that its figures come from."""
+"""The stores that are in use, each with the audits that its figures come from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAVY = ("canaries", "failed_reads", "strategy_reason")
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedStore:
+class StoreInUse:
     """A store that a storage of this project named at its last audit of everything."""
 
     last: Audit
@@ -36,7 +36,7 @@ def store_labels(fingerprint: str, bucket: str) -> dict[str, str]:
     return {"store": fingerprint, "bucket": printable(bucket)}
 
 
-def watched_stores() -> list[WatchedStore]:
+def stores_in_use() -> list[StoreInUse]:
     """One for each storage that file fields of the project use and that was ever audited whole. Two queries.
 
     A store that its storage no longer names is history, and so is one whose storage no field uses any more: nobody is
@@ -45,9 +45,9 @@ def watched_stores() -> list[WatchedStore]:
     fields = fields_by_alias()
     newest = _newest_by_store()
     audits = Audit.objects.defer(*_HEAVY).in_bulk({pk for row in newest for pk in row.values() if pk})
-    by_alias: dict[str, WatchedStore] = {}
+    by_alias: dict[str, StoreInUse] = {}
     for row in sorted(newest, key=lambda row: row["last"]):
-        store = WatchedStore(
+        store = StoreInUse(
             last=audits[row["last"]],
             believed=audits.get(row["believed"]),
             trustworthy=audits.get(row["trustworthy"]),
