@@ -29,7 +29,7 @@ from imagesync.jobs.work import STARTED_BY
 from imagesync.models import Job, Purge
 from imagesync.placeholders import Placeholder
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.freshness import aged, changed_records, fresh_audit, planned_anew, refuse_moved
+from imagesync.purge.moved import aged, changed_records, fresh_audit, planned_anew, refuse_moved
 from imagesync.purge.summary import plan_entries, told_summary
 from imagesync.records import Source
 from imagesync.reports import printable

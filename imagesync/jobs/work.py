@@ -26,7 +26,7 @@ from imagesync.jobs.written import confirmed_rows, is_written, write_down
 from imagesync.models import Audit, Job, JobRecord, Purge
 from imagesync.models.leases import lease_end
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.freshness import changed_records, planned_anew
+from imagesync.purge.moved import changed_records, planned_anew
 from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 

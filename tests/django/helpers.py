@@ -8,11 +8,15 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit
 from imagesync.models import Audit, Image
 from imagesync.records import Scope, Source
+from tests.conftest import BUCKET
 
+STORE = "f" * 16
+"""Fingerprint of the store of ``an_audit``."""
 LONG_AGO = datetime(2025, 10, 27, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -24,6 +28,24 @@ def make_images(*names: str, **values: Any) -> list[Image]:
 
 def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:
     return carry_out(open_audit(source, scope or Scope(), **options), source)
+
+
+def an_audit(trust: str = "trustworthy", *, ago: timedelta = timedelta(0), **values: Any) -> Audit:
+    """The row of an audit of everything that took a minute and a half and ended so long ago."""
+    finished = timezone.now() - ago
+    return Audit.objects.create(
+        **{
+            "state": "finished",
+            "trust": trust,
+            "alias": "default",
+            "bucket": BUCKET,
+            "fingerprint": STORE,
+            "scope_key": "all",
+            "started_at": finished - timedelta(seconds=90),
+            "finished_at": finished,
+            **values,
+        }
+    )
 
 
 def verdicts() -> dict[str, str]:

@@ -17,6 +17,7 @@ from imagesync.health import audit_troubles
 from imagesync.health_checks import ImagesAudited
 from imagesync.models import Audit, Freshness, Slice
 from tests.conftest import BUCKET
+from tests.django.helpers import STORE, an_audit
 
 pytestmark = pytest.mark.django_db
 
@@ -26,23 +27,6 @@ urlpatterns = [
         HealthCheckView.as_view(checks=[("imagesync.health_checks.ImagesAudited", {"max_age": "2h"})]),
     )
 ]
-
-
-def an_audit(trust: str = "trustworthy", *, ago: timedelta = timedelta(0), **values: Any) -> Audit:
-    finished = timezone.now() - ago
-    return Audit.objects.create(
-        **{
-            "state": "finished",
-            "trust": trust,
-            "alias": "default",
-            "bucket": BUCKET,
-            "fingerprint": "f" * 16,
-            "scope_key": "all",
-            "started_at": finished,
-            "finished_at": finished,
-            **values,
-        }
-    )
 
 
 def test_troubles__none_after_a_trustworthy_audit() -> None:
@@ -92,7 +76,7 @@ def test_troubles__with_freshness_its_promise_counts(ago: timedelta, troubles: i
     now = timezone.now()
     an_audit(ago=timedelta(days=30))
     fresh = Freshness.objects.create(
-        fingerprint="f" * 16, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
+        fingerprint=STORE, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
     )
     Slice.objects.create(freshness=fresh, looked_at=now - ago, finished_at=now - ago, records=10)
 

@@ -23,12 +23,11 @@ from imagesync.reports import Gauge, exposition
 from imagesync.reports.prometheus import CONTENT_TYPE
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import make_images, run
+from tests.django.helpers import STORE, an_audit, make_images, run
 
 pytestmark = pytest.mark.django_db
 
 TOKEN = "0123456789abcdef-token"
-FINGERPRINT = "f" * 16
 ALL_AT_ONCE = 9
 """Queries of one scrape, whatever there is to tell."""
 
@@ -47,23 +46,6 @@ def told() -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
 
 def values(found: dict[tuple[tuple[str, str], ...], float], label: str) -> dict[str, float]:
     return {dict(labels)[label]: value for labels, value in found.items()}
-
-
-def an_audit(trust: str = "trustworthy", *, ago: timedelta = timedelta(0), **values: Any) -> Audit:
-    finished = timezone.now() - ago
-    return Audit.objects.create(
-        **{
-            "state": "finished",
-            "trust": trust,
-            "alias": "default",
-            "bucket": BUCKET,
-            "fingerprint": FINGERPRINT,
-            "scope_key": "all",
-            "started_at": finished - timedelta(seconds=90),
-            "finished_at": finished,
-            **values,
-        }
-    )
 
 
 def test_metrics__after_a_real_audit_and_a_purge(s3: EmbeddedS3) -> None:
@@ -158,7 +140,7 @@ def test_metrics__with_freshness_how_far_behind_it_is(ago: timedelta, behind: fl
     now = timezone.now()
     an_audit()
     fresh = Freshness.objects.create(
-        fingerprint=FINGERPRINT, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
+        fingerprint=STORE, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
     )
     for looked_at, records in ((now - ago, 1), (now, 3)):
         Slice.objects.create(freshness=fresh, looked_at=looked_at, finished_at=looked_at, records=records)
@@ -187,7 +169,7 @@ def test_metrics__labels_are_escaped() -> None:
 def findings_of_one_field(audit: Audit, number: int) -> None:
     Finding.objects.bulk_create(
         Finding(
-            fingerprint=FINGERPRINT,
+            fingerprint=STORE,
             content_type=content_type_of(Image),
             object_pk=str(one),
             field="file",
@@ -204,7 +186,7 @@ def findings_of_one_field(audit: Audit, number: int) -> None:
 def test_metrics__cost_the_same_whatever_there_is(django_assert_max_num_queries: Any) -> None:
     audits = [an_audit(ago=timedelta(days=number)) for number in range(30)]
     findings_of_one_field(audits[0], COUNTED_NOW)
-    Purge.objects.create(fingerprint=FINGERPRINT, state="done", finished_at=timezone.now())
+    Purge.objects.create(fingerprint=STORE, state="done", finished_at=timezone.now())
 
     with django_assert_max_num_queries(ALL_AT_ONCE):
         found = told()
