@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +14,14 @@ from django.utils import timezone
 
 from imagesync import tasks
 from imagesync.freshness import keep, keep_fresh
-from imagesync.models import Audit, Finding, Freshness, Image, Purge, Slice
+from imagesync.models import Audit, Finding, Freshness, Image, Purge, Slice, Tombstone
 from imagesync.purge.basis import Basis, basis_of
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore
-from tests.django.helpers import audited, make_images
+from tests.django.helpers import audited, make_images, run
 
 pytestmark = pytest.mark.django_db
 
@@ -134,6 +135,33 @@ def test_purge__unattended_takes_nothing_before_a_second_look(
         pass_time(source, clock, DAY)
         taken |= {one["key"] for one in planned(source, unattended=True).plan["delete"]}
     assert taken == {"gone.jpg"}
+
+
+def test_purge_orphans__rests_on_the_union_and_lifts_rails_for_an_audit_of_everything_alone(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store, source = kept
+    command = "imagesync.management.commands.purge_orphans.find_sources"
+    monkeypatch.setattr(command, lambda **_narrowed: [source])
+    before = Audit.objects.count()
+
+    code, out, err = run("purge_orphans", "--dry-run", "--format", "json")
+
+    document = json.loads(out)
+    assert code == 0, err
+    assert Audit.objects.count() == before, "no audit of everything had to run first"
+    assert document["limits"]["slices"]["records"] == RECORDS
+    assert 0 < len(document["delete"]) < GONE
+
+    by_schedule = tasks._purge(source, None)
+    assert by_schedule["counts"]["deleted"] == Tombstone.objects.count()
+
+    code, out, err = run(
+        "purge_orphans", "--dry-run", "--format", "json", "--all-missing", source.store.identity.bucket
+    )
+    assert code == 0, err
+    assert Audit.objects.latest().full_scope
+    assert "slices" not in json.loads(out)["limits"]
 
 
 def test_slice__satisfies_no_rail_by_itself(
