@@ -13,8 +13,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.admin.audit_page import CHECK, AuditPages, with_storage
-from imagesync.admin.dashboard import BELIEVED, LARGE, STANDINGS, dashboard, money, took
+from imagesync.admin.dashboard import LARGE, STANDINGS, dashboard, money, took
 from imagesync.admin.read_only import ReadOnlyAdmin, figures, who
+from imagesync.core.trust import BELIEVED
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
 

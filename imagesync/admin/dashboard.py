@@ -18,6 +18,7 @@ from imagesync.admin.charts import Histogram, Line, histogram, line
 from imagesync.admin.field_bars import FieldBar, field_bars
 from imagesync.conf import app_settings
 from imagesync.core.cost import told
+from imagesync.core.trust import BELIEVED
 from imagesync.core.verdicts import Verdict
 from imagesync.freshness import freshness_of
 from imagesync.models import Audit, AuditRange
@@ -35,7 +36,6 @@ STANDINGS = {
     RUNNING: gettext_lazy("running"),
     NEVER: gettext_lazy("never audited"),
 }
-BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
 
 
 @dataclass(slots=True)

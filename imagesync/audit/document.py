@@ -12,6 +12,7 @@ from imagesync.audit.progress import progress_of
 from imagesync.audit.ranges import requests_of
 from imagesync.conf import app_settings
 from imagesync.core.estimate import estimate_missing
+from imagesync.core.trust import BELIEVED
 from imagesync.models import Audit, Finding, Purge
 from imagesync.records.findings import findings_of
 
@@ -58,7 +59,7 @@ def _cost(requests: Mapping[str, int]) -> dict[str, Any]:
 
 def _estimate(audit: Audit) -> dict[str, Any] | None:
     """What an audit of a sample says about all records; None for one that is none, or is not believed."""
-    if not audit.scope.get("sample") or audit.trust not in (Audit.Trust.TRUSTWORTHY, Audit.Trust.DEGRADED):
+    if not audit.scope.get("sample") or audit.trust not in BELIEVED:
         return None
     estimate = estimate_missing(audit.counts, audit.scope.get("population", 0))
     return None if estimate is None else estimate.to_dict()

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from imagesync.core.trust import Trust
+from imagesync.core.trust import BELIEVED, Trust
 
-BELIEVED = (Trust.TRUSTWORTHY, Trust.DEGRADED)
 COMPARED = 2
 """So many believed audits of everything stay: the last one, and the one that tells what changed."""
 

@@ -20,6 +20,9 @@ class Trust(StrEnum):
     """The store could not be reached, looked at or believed. Nothing follows from this audit."""
 
 
+BELIEVED = (Trust.TRUSTWORTHY.value, Trust.DEGRADED.value)
+"""The counts of an audit with one of these are facts."""
+
 COLLAPSE = "collapse"
 STORE_CHANGED = "store_changed"
 

@@ -13,9 +13,9 @@ from django.db.models.functions import Coalesce
 
 from imagesync.conf import app_settings
 from imagesync.core.news import BROKEN, Kind, Standing
+from imagesync.core.trust import BELIEVED
 from imagesync.models import Audit, Finding
 
-BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
 FAILED_AFTER = timedelta(minutes=90)
 """An audit that nobody is at is told of so long after its beginning: the next run of an hourly schedule resumes it."""
 

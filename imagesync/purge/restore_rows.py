@@ -41,14 +41,6 @@ def put_back(
     return conflicts
 
 
-def preview(text: str, *, using: str, overrides: Mapping[str, Any] | None = None) -> list[Conflict]:
-    """What ``put_back`` would answer, by doing it in a savepoint that is always rolled back."""
-    with transaction.atomic(using=using):
-        conflicts = put_back(text, using=using, overrides=overrides, signals=False)
-        transaction.set_rollback(True, using=using)
-    return conflicts
-
-
 @dataclass
 class _Row:
     model: type[Model]

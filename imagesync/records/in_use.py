@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db.models import Max, Q, QuerySet
 
+from imagesync.core.trust import BELIEVED
 from imagesync.models import Audit
 from imagesync.records.targets import fields_by_alias
 from imagesync.reports import printable
 
-BELIEVED = (Audit.Trust.TRUSTWORTHY.value, Audit.Trust.DEGRADED.value)
 _HEAVY = ("canaries", "failed_reads", "strategy_reason")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imagesync.core.freshness import SliceFacts
+from imagesync.core.trust import BELIEVED
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, AuditRange, Freshness, Slice
 from imagesync.records.scope import Scope
@@ -57,10 +58,7 @@ def looked_at_by(audit: Audit) -> list[SliceFacts]:
     is_whole = scope.is_full or scope == Scope(
         first_key=scope.first_key, end_key=scope.end_key, adopt=scope.adopt
     )
-    if not (audit.complete and is_whole) or audit.trust not in (
-        Audit.Trust.TRUSTWORTHY,
-        Audit.Trust.DEGRADED,
-    ):
+    if not (audit.complete and is_whole) or audit.trust not in BELIEVED:
         return []
     ranges = sorted(audit.ranges.all(), key=lambda part: part.first_key)
     if any(part.state != AuditRange.State.DONE or part.failure for part in ranges):

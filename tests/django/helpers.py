@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import transaction
 from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit
 from imagesync.models import Audit, Image
+from imagesync.purge.restore_rows import Conflict, put_back
 from imagesync.records import Scope, Source
 from tests.conftest import BUCKET
 
@@ -51,6 +54,14 @@ def an_audit(trust: str = "trustworthy", *, ago: timedelta = timedelta(0), **val
 def verdicts() -> dict[str, str]:
     """Stored name -> verdict of the row."""
     return dict(Image.objects.values_list("file", "verdict"))
+
+
+def preview(text: str, *, using: str, overrides: Mapping[str, Any] | None = None) -> list[Conflict]:
+    """What ``put_back`` would answer, by doing it in a savepoint that is always rolled back."""
+    with transaction.atomic(using=using):
+        conflicts = put_back(text, using=using, overrides=overrides, signals=False)
+        transaction.set_rollback(True, using=using)
+    return conflicts
 
 
 def run(command: str, *arguments: str, **options: Any) -> tuple[int, str, str]:

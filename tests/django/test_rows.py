@@ -16,8 +16,9 @@ from django.db.models import Value
 from django.test.utils import CaptureQueriesContext
 
 from imagesync.models import Image
-from imagesync.purge.restore_rows import preview, put_back
+from imagesync.purge.restore_rows import put_back
 from imagesync.purge.rows import Consequences, NamedFile, RowsChanged, consequences
+from tests.django.helpers import preview
 from tests.testapp import models as shop
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,8 @@ from django.db.models.signals import post_save
 
 from imagesync.models import Image
 from imagesync.purge.copies import clear_copy
-from imagesync.purge.restore_rows import Conflict, preview, put_back
+from imagesync.purge.restore_rows import Conflict, put_back
+from tests.django.helpers import preview
 from tests.django.test_rows import dump, image, purge
 from tests.testapp import models as shop
 

@@ -9,8 +9,9 @@ import pytest
 from django.db.models.signals import post_delete, post_save, pre_delete
 
 from imagesync.models import Image
-from imagesync.purge.restore_rows import preview, put_back
+from imagesync.purge.restore_rows import put_back
 from imagesync.purge.rows import consequences
+from tests.django.helpers import preview
 from tests.django.test_rows import image, purge
 from tests.testapp import models as shop
 
