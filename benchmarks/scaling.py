@@ -49,7 +49,7 @@ class Timed:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--records", type=int, default=1_500_000)
+    parser.add_argument("--records", type=int, default=1_800_000)
     parser.add_argument("--latency-ms", type=float, default=80.0, help="Before each of S3's answers.")
     parser.add_argument("--print", action="store_true", help="Leave benchmarks/README.md alone.")
     given = parser.parse_args(arguments)
