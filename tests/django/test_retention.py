@@ -75,6 +75,17 @@ def purge(source: Source, *ids: str) -> Purge:
     return execute_plan(make_plan(source, audit, limits=limits, scope=scope), source)
 
 
+def purged_once(memory_source: MemorySource) -> tuple[Source, Purge]:
+    """Three records, of which one was gone and was purged."""
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    store.put("b.jpg")
+    store.put("c.jpg")
+    audited(source)
+    done = purge(source)
+    return source, done
+
+
 def plans(source: Source) -> list[Any]:
     """What would be purged now, by somebody and by a schedule, and why not the rest."""
     audit = latest_audit(source)
@@ -181,12 +192,7 @@ def test_prune__whatever_is_asked_is_answered_as_before(long_history: Source) ->
 
 @pytest.mark.django_db
 def test_prune__a_purge_can_be_undone_until_its_time_is_over(memory_source: MemorySource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg", "c.jpg")
-    store.put("b.jpg")
-    store.put("c.jpg")
-    audited(source)
-    done = purge(source)
+    source, done = purged_once(memory_source)
     audited(source)
     audited(source)
     time_passes(timedelta(days=364))
@@ -364,12 +370,7 @@ def test_command__has_the_number_typed(
 
 @pytest.mark.django_db
 def test_prune__what_is_restored_after_the_plan_was_made_is_not_taken(memory_source: MemorySource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg", "c.jpg")
-    store.put("b.jpg")
-    store.put("c.jpg")
-    audited(source)
-    done = purge(source)
+    _source, done = purged_once(memory_source)
     time_passes(YEARS)
     plan = plan_prune()
     execute_restore(done, restorable(done), restored_by="somebody")

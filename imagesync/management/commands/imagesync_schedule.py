@@ -14,7 +14,8 @@ WITHOUT_Q2 = """\
 django-q2 is not installed in this project. Either install it:
     pip install "django-imagesync[q2]"   and add "django_q" to INSTALLED_APPS, then manage.py migrate
 or let cron do it:
-    0 3 * * *  cd /path/to/project && python manage.py check_s3_images --format json --output /var/log/images.json"""
+    0 3 * * *  cd /path/to/project && python manage.py check_s3_images --format json --output /var/log/images.json
+docs/schedule.md has the other lines of cron, and how to use another queue."""
 
 
 class Command(ImageSyncCommand):
