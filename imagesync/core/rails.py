@@ -93,6 +93,10 @@ class Candidate:
     missing_since: datetime
     seen_again_at: datetime | None = None
     """When the newest audit that this plan rests on said missing."""
+    seen_again_from: datetime | None = None
+    """When that audit began: at some moment in between it looked at the record."""
+    found_by: int | None = None
+    """The audit that found it missing first."""
     own_range: OwnRange | None = None
     """The look at the record's own range, where the plan rests on slices."""
     restored_before: bool = False
@@ -183,10 +187,19 @@ def _why_kept(one: Candidate, limits: Limits, now: datetime) -> str:
     if limits.ripen is not None:
         if one.restored_before:
             return "it was restored before, so only people may purge it again"
-        seen_again_at = one.seen_again_at or one.missing_since
-        if seen_again_at - one.missing_since < limits.ripen:
+        if _seen_again_at(one, limits.ripen) - one.missing_since < limits.ripen:
             return f"no two audits at least {span(limits.ripen)} apart both say missing yet"
     return ""
+
+
+def _seen_again_at(one: Candidate, ripen: timedelta) -> datetime:
+    """When the last look was, as far as it counts. An audit of some minutes counts by its end, so that one a day ripens in
+    a day; one that took long, or was paused for days, by its beginning and no more than a 24th of RIPEN. So it never
+    counts for two."""
+    seen_again_at = one.seen_again_at or one.missing_since
+    if one.seen_again_from is None:
+        return seen_again_at
+    return min(seen_again_at, one.seen_again_from + ripen / 24)
 
 
 def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
@@ -194,7 +207,7 @@ def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
     own = one.own_range
     if own is None:
         return ""
-    if one.missing_since > own.finished_at:
+    if not own.saw(opened_by=one.found_by, opened_at=one.missing_since):
         return "its range of keys was not looked at since it was found missing"
     age = now - own.looked_at
     if age > limits.audit_max_age:

@@ -39,7 +39,7 @@ class Union:
         one = slice_of(self.slices, key)
         if one is None or one.looked_at is None or one.finished_at is None:
             return None
-        return OwnRange(looked_at=one.looked_at, finished_at=one.finished_at)
+        return OwnRange(looked_at=one.looked_at, finished_at=one.finished_at, audit=one.audit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,15 @@ class OwnRange:
     """When it began."""
     finished_at: datetime
     """When it was settled."""
+    audit: int | None
+    """The audit that looked; None when it is not known any more."""
+
+    def saw(self, *, opened_by: int | None, opened_at: datetime) -> bool:
+        """Whether this look itself said what a finding says: the finding is its own or an earlier audit's, as of one audit
+        (records/findings.py). Numbers, too, because another process may have a wrong clock."""
+        if self.audit is None or opened_by is None or opened_by > self.audit:
+            return False
+        return opened_at <= self.finished_at
 
 
 def union_of(slices: Sequence[SliceFacts], *, within: timedelta, now: datetime) -> Union | None:

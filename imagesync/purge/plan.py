@@ -23,6 +23,7 @@ from imagesync.purge.rows import NamedFile
 from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import findings_now, findings_of, in_scope, of_fields
+from imagesync.records.splitting import estimated_records
 from imagesync.records.stream import base_rows
 from imagesync.records.targets import content_type_of
 from imagesync.storage.preflight import preflight
@@ -103,7 +104,7 @@ def make_plan(
     receivers: set[str] = set()
     plan = plan_purge(
         _candidates(source, _Rest(audit, union), scope, receivers, objection, heartbeat),
-        audit=_audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union),
+        audit=_audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union, source),
         store=_store_facts(source),
         limits=limits,
         now=now,
@@ -207,6 +208,8 @@ def _chunk_of_candidates(
             born_at=_born_at(case.target, case.row),
             missing_since=finding.opened_at,
             seen_again_at=rest.audit.finished_at if own_range is None else own_range.looked_at,
+            seen_again_from=rest.audit.started_at if own_range is None else own_range.looked_at,
+            found_by=finding.opened_by_id,
             own_range=own_range,
             restored_before=(finding.content_type_id, finding.object_pk) in restored,
             objection=case.objection
@@ -293,7 +296,9 @@ def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:
     )
 
 
-def _union_facts(newest: Audit, union: Union) -> AuditFacts:
+def _union_facts(newest: Audit, union: Union, source: Source) -> AuditFacts:
+    # slices were counted days ago: records that were deleted since do not make room for a larger part of the others
+    records = min(union.records, estimated_records(source, Scope()))
     return AuditFacts(
         id=newest.pk,
         complete=True,
@@ -303,7 +308,7 @@ def _union_facts(newest: Audit, union: Union) -> AuditFacts:
         reasons=[],
         finished_at=union.oldest_at,
         fingerprint=newest.fingerprint,
-        records=union.records,
+        records=records,
         present=union.present,
         slices=len(union.slices),
     )

@@ -182,6 +182,32 @@ def test_rails__each_record_is_kept_with_its_reason(values: dict[str, Any], limi
     assert why in kept.why
 
 
+@pytest.mark.parametrize("took", [timedelta(hours=2), timedelta(days=3)])
+def test_rails__an_audit_that_was_paused_for_days_is_no_second_look(took: timedelta) -> None:
+    """It found the record missing when it began, and ended long after."""
+    limits = replace(LIMITS, ripen=timedelta(hours=24))
+    began = NOW - took
+    first = planned(limits=limits, missing_since=began, seen_again_from=began, seen_again_at=NOW)
+    another = planned(
+        limits=limits, missing_since=began - timedelta(hours=22), seen_again_from=began, seen_again_at=NOW
+    )
+
+    assert (first.go, another.go) == ((), ())
+    assert "no two audits" in first.keep[0].why
+
+
+def test_rails__one_audit_a_day_ripens_in_a_day() -> None:
+    minute = timedelta(minutes=1)
+    limits = replace(LIMITS, ripen=timedelta(hours=24))
+
+    assert planned(
+        limits=limits,
+        missing_since=NOW - timedelta(hours=24) - minute,
+        seen_again_from=NOW - 2 * minute,
+        seen_again_at=NOW,
+    ).go
+
+
 def test_rails__unattended_purges_take_what_has_ripened() -> None:
     assert len(planned(limits=replace(LIMITS, ripen=timedelta(hours=24))).go) == 1
 

@@ -51,7 +51,7 @@ def candidate(union: Union, key: str, found: timedelta, **values: Any) -> Candid
     assert own is not None
     ordinary: dict[str, Any] = {
         "record": f"a.B:{key}", "field": "file", "key": key, "action": "delete", "born_at": NOW - 30 * DAY,
-        "missing_since": NOW - found, "seen_again_at": own.looked_at, "own_range": own,
+        "missing_since": NOW - found, "seen_again_at": own.looked_at, "own_range": own, "found_by": 1,
     }  # fmt: skip
     return Candidate(**{**ordinary, **values})
 
@@ -67,7 +67,7 @@ def test_union__of_slices_within_the_time_counts_all_of_them() -> None:
 
     assert (found.records, found.present, found.oldest_at) == (300, 270, NOW - 6 * DAY)
     assert found.own_range("1x") == OwnRange(
-        looked_at=NOW - 6 * DAY, finished_at=NOW - 6 * DAY + timedelta(minutes=1)
+        looked_at=NOW - 6 * DAY, finished_at=NOW - 6 * DAY + timedelta(minutes=1), audit=1
     )
 
 
@@ -117,6 +117,22 @@ def test_purge__of_a_union_takes_nothing_that_its_own_range_has_not_confirmed() 
 
     assert plan.go == ()
     assert "not looked at since it was found missing" in plan.keep[0].why
+
+
+@pytest.mark.parametrize(("found_by", "audit"), [(8, 7), (None, 7), (7, None)])
+def test_purge__of_a_union_takes_nothing_that_a_later_look_found_whatever_its_clock_said(
+    found_by: int | None, audit: int | None
+) -> None:
+    """A watch of events whose machine is days behind dates what it finds before the slice's look, which saw it present."""
+    found = union(HOUR, audit=audit)
+
+    plan = planned(
+        found, candidate(found, "0", 6 * DAY, found_by=found_by), limits=replace(LIMITS, ripen=DAY)
+    )
+
+    assert plan.go == ()
+    assert "not looked at since it was found missing" in plan.keep[0].why
+    assert planned(union(HOUR, audit=7), candidate(union(HOUR, audit=7), "0", 6 * DAY, found_by=7)).go
 
 
 def test_purge__of_a_union_counts_those_that_wait_for_the_ratio() -> None:

@@ -164,6 +164,19 @@ def test_purge_orphans__rests_on_the_union_and_lifts_rails_for_an_audit_of_every
     assert "slices" not in json.loads(out)["limits"]
 
 
+def test_purge__of_a_union_counts_the_records_that_there_are_now(kept: tuple[MemoryStore, Source]) -> None:
+    """Slices were counted within a week: ten of three hundred then, ten of fifteen by now."""
+    _store, source = kept
+    there = Image.objects.exclude(verdict="missing").order_by("pk")
+    Image.objects.filter(pk__in=there.values_list("pk", flat=True)[5:]).delete()
+
+    purge = planned(source)
+
+    assert purge.refused is not None
+    assert purge.refused["id"] == "max_ratio"
+    assert "of 15 audited records" in purge.refused["fact"]
+
+
 def test_slice__satisfies_no_rail_by_itself(
     kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
 ) -> None:
