@@ -16,7 +16,7 @@ EVENTS = {
     "audit_resumed": "one that was interrupted goes on",
     "audit_interrupted": "one stopped before its end, and can be resumed",
     "audit_part": "a worker did what it could of a distributed audit",
-    "audit_elsewhere": "a worker whose settings name another store left a distributed audit alone",
+    "audit_elsewhere": "a worker that is led to another store left a distributed audit alone",
     "audit_enqueued_anew": "a distributed audit waited for workers",
     "audit_paused": "somebody paused one",
     "audit_cancelled": "somebody cancelled one",

@@ -18,6 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from imagesync import logs
+from imagesync.audit.canaries import look_at_canaries
 from imagesync.audit.claim import source_of
 from imagesync.audit.closing import close
 from imagesync.audit.comparing import Comparing
@@ -25,6 +26,7 @@ from imagesync.audit.course import Course
 from imagesync.audit.opening import begin
 from imagesync.audit.ranges import free_ranges, pending_ranges
 from imagesync.conf import app_settings
+from imagesync.core.trust import COLLAPSE
 from imagesync.enqueue import enqueue, keep_calling, stop_calling
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NoQueue
 from imagesync.models import Audit, AuditRange
@@ -90,9 +92,16 @@ def _work(audit: Audit, source: Source) -> dict[str, Any]:
         if not _open(audit, source):
             return {"done": "opened"}
         audit.refresh_from_db()
+        course = Course(audit, source)
+    elif not _sees_it_too(course := Course(audit, source)):
+        text = "none of the records last seen present is where this worker looks"
+        logs.of_audit("audit_elsewhere", audit, text, level=logging.WARNING)
+        return {
+            "skipped": f"{text[0].upper()}{text[1:]}: its settings or its network may lead to another store."
+        }
     if audit.stage == Audit.Stage.COMPARING:
         comparing = Comparing(
-            Course(audit, source),
+            course,
             side_by_side=min(RANGES_IN_FLIGHT, source.workers),
             is_over=lambda: monotonic() > ends_at,
         )
@@ -127,6 +136,21 @@ def _close(audit: Audit, source: Source) -> bool:
         if mine:
             close(Course(audit, source))
     return mine
+
+
+def _sees_it_too(course: Course) -> bool:
+    """Whether this worker's store is the one that the audit was opened in, as far as canaries tell.
+
+    The same address may lead elsewhere from another machine, to an empty bucket of the same name, say. Where they were gone
+    at the opening already, that is among the audit's reasons.
+    """
+    audit = course.audit
+    if any(reason["id"] == COLLAPSE for reason in audit.reasons):
+        return True
+    seen = look_at_canaries(
+        audit, course.source, versioning=audit.versioning, heartbeat=lambda: None, now=course.now
+    )
+    return not any(reason.id == COLLAPSE for reason in seen.reasons)
 
 
 @contextmanager

@@ -386,6 +386,31 @@ def test_worker__whose_settings_name_another_store_claims_nothing(world: Embedde
     assert Audit.objects.get().stage == "opening"
 
 
+def test_worker__that_the_same_address_leads_to_an_empty_bucket_calls_nothing_missing(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As "localhost" does on another machine. The bucket is fit there, and has none of the objects."""
+    assert run("check_s3_images")[0] == 3
+    expected = findings_of(Audit.objects.get())
+    audit = spread_audit()
+    with monkeypatch.context() as patched:
+        ticks = iter(range(10**6))
+        patched.setattr("imagesync.audit.distributed.monotonic", lambda: next(ticks) * 8.0)
+        assert tasks.work_on_audit(audit.pk)["done"] == "a part"
+    there = world.keys_in(BUCKET)
+    for key in there:
+        world.delete(BUCKET, key)
+
+    assert "another store" in tasks.work_on_audit(audit.pk)["skipped"]
+
+    assert not AuditRange.objects.filter(audit=audit).exclude(lease_owner="").exists()
+    for key in there:
+        world.put(BUCKET, key)
+    deliver_all()
+    assert findings_of(audit) == expected
+    assert (audit.state, audit.trust) == ("finished", "trustworthy")
+
+
 def test_field__that_must_be_sorted_is_left_to_one_process(
     world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
