@@ -134,7 +134,7 @@ class Answer:
         """All of the body. Raises NotPlain when it is longer than ``most`` bytes."""
         try:
             body = self._body(most) if self._has_body else b""
-            if self._come:
+            if self._come or self._has_decrypted_more():
                 raise NotPlain("more than was announced")
         except BaseException:
             self.close()
@@ -146,8 +146,8 @@ class Answer:
         return body
 
     def first_byte(self) -> bytes:
-        """The first byte of the body, whose others are not read."""
-        if self._length() == 1:
+        """The first byte of the body, whose others are not read; nothing of an empty one."""
+        if self._length() <= 1:
             return self.whole()
         try:
             return self._exactly(1)
@@ -212,6 +212,10 @@ class Answer:
             pieces.append(self._received(self._connection.recv(min(lacking, 2 * _PIECE))))
             lacking -= len(pieces[-1])
         return b"".join(pieces)
+
+    def _has_decrypted_more(self) -> bool:
+        """What TLS holds back the socket does not tell of, so the next answer would begin with it."""
+        return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
 
     @staticmethod
     def _received(piece: bytes) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from imagesync.storage.connections import Answer, Connections, NotPlain
 from imagesync.storage.store import ClientOptions, S3Store
 from tests.storage.recording import SECRET, Recorder, cold, learnt, names_leading_to, recorder, store_by, warm
 
@@ -263,3 +266,22 @@ def test_certificate__that_only_the_client_of_a_factory_knows(tls: Recorder, our
     assert not tls.direct()
     assert store._direct._to_skip["GetObject"] > 0
     assert store._direct._to_skip["ListObjectsV2"] > 0
+
+
+def test_answer__with_more_in_its_tls_record_is_refused(ours: Authority) -> None:
+    """The socket does not tell of what TLS has read of it already, and the next answer would begin with that."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.load_verify_locations(ours.certificate)
+    here, there = socket.socketpair()
+    with ThreadPoolExecutor(1) as other_side:
+        serving = other_side.submit(ours.context.wrap_socket, there, server_side=True)
+        connection = trusting.wrap_socket(here, server_hostname="127.0.0.1")
+        server = serving.result()
+    origin = Connections("127.0.0.1", 9, context=None, connect_timeout=1, read_timeout=1, most_kept=1)
+
+    with server, connection:
+        server.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 3\r\n\r\n")
+        server.sendall(b"abc" + b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+        with pytest.raises(NotPlain, match="more than was announced"):
+            Answer(origin, connection, "GET").whole()
+        assert connection.fileno() == -1
