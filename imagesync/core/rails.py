@@ -13,8 +13,8 @@ from typing import Any
 
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.spans import span
-from imagesync.core.trust import COLLAPSE, STORE_CHANGED, Trust
-from imagesync.core.union import OwnRange
+from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED
+from imagesync.core.union import OwnSlice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +97,8 @@ class Candidate:
     """When that audit began: at some moment in between it looked at the record."""
     found_by: int | None = None
     """The audit that found it missing first."""
-    own_range: OwnRange | None = None
-    """The look at the record's own range, where the plan rests on slices."""
+    own_slice: OwnSlice | None = None
+    """The look at the record's own slice, where the plan rests on slices."""
     restored_before: bool = False
     objection: str = ""
     """Why it must stay, as far as the database told (protected, other file, changed since ...)."""
@@ -203,15 +203,15 @@ def _seen_again_at(one: Candidate, ripen: timedelta) -> datetime:
 
 
 def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
-    """Why a record stays until its own range is looked at again, where the plan rests on slices."""
-    own = one.own_range
+    """Why a record stays until its own slice is looked at again, where the plan rests on slices."""
+    own = one.own_slice
     if own is None:
         return ""
     if not own.saw(opened_by=one.found_by, opened_at=one.missing_since):
-        return "its range of keys was not looked at since it was found missing"
+        return "its slice was not looked at since it was found missing"
     age = now - own.looked_at
     if age > limits.audit_max_age:
-        return f"its range of keys was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
+        return f"its slice was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
     return ""
 
 
@@ -239,7 +239,7 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
             fact=f"Audit {audit.id} has not run to its end.",
             hint=f"Finish it with check_s3_images --resume {audit.id}, then purge.",
         )
-    if audit.trust not in (Trust.TRUSTWORTHY, Trust.DEGRADED):
+    if audit.trust not in BELIEVED:
         why = audit.reasons[0] if audit.reasons else None
         return Diagnosis(
             id="audit_untrustworthy",

@@ -34,17 +34,17 @@ class Union:
         """Of all the slices' audits, the last one; 0 when none of them is known any more."""
         return max((one.audit for one in self.slices if one.audit is not None), default=0)
 
-    def own_range(self, key: str) -> OwnRange | None:
+    def own_slice(self, key: str) -> OwnSlice | None:
         """When the slice that holds ``key`` was looked at."""
         one = slice_of(self.slices, key)
         if one is None or one.looked_at is None or one.finished_at is None:
             return None
-        return OwnRange(looked_at=one.looked_at, finished_at=one.finished_at, audit=one.audit)
+        return OwnSlice(looked_at=one.looked_at, finished_at=one.finished_at, audit=one.audit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnRange:
-    """The look at the range of keys that a record is in."""
+class OwnSlice:
+    """The look at the slice that a record is in."""
 
     looked_at: datetime
     """When it began."""

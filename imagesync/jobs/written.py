@@ -1,7 +1,7 @@
-"""The records of a confirmed selection, written down slice by slice: those that were counted, or none.
+"""The records of a confirmed selection, written down part by part: those that were counted, or none.
 
 ``Job.selection`` says how far this is: ``{"sum": 4711, "seen": 10000, "seen_sum": 99, "written": 8000, "behind": 10000}``.
-Each slice is one transaction with it, so whoever takes over goes on where the other one was. Of a plan, only what is known
+Each part is one transaction with it, so whoever takes over goes on where the other one was. Of a plan, only what is known
 to be missing is written, and everything is seen.
 """
 
@@ -49,7 +49,7 @@ def write_down(job: Job, rows: QuerySet[Any], beat: Callable[[int], None]) -> No
         with transaction.atomic(using=router.db_for_write(JobRecord)):
             records = [JobRecord(job=job, object_pk=str(pk)) for pk in wanted]
             JobRecord.objects.bulk_create(records, ignore_conflicts=True)
-            _note(job, _with_slice(job.selection, pks, counted_keys(rows.model, pks), len(records)))
+            _note(job, _with_part(job.selection, pks, counted_keys(rows.model, pks), len(records)))
         beat(job.selection["seen"])
     _hold_against_what_was_confirmed(job)
     _note(job, {**job.selection, "complete": True})
@@ -69,12 +69,12 @@ def _missing(model: Any, job: Job, audit: Audit) -> QuerySet[Any]:
 
 def _those(rows: QuerySet[Any], pks: list[Any]) -> list[Any]:
     among = set(pks)
-    # one stretch of the index: the slice is in the order of the keys
+    # one stretch of the index: the part is in the order of the keys
     found = rows.filter(pk__gte=pks[0], pk__lte=pks[-1]).values_list("pk", flat=True)
     return [pk for pk in found if pk in among]
 
 
-def _with_slice(before: dict[str, Any], pks: list[Any], here: Counted, written: int) -> dict[str, Any]:
+def _with_part(before: dict[str, Any], pks: list[Any], here: Counted, written: int) -> dict[str, Any]:
     return {
         **before,
         "seen": before.get("seen", 0) + here.number,

@@ -14,7 +14,7 @@ from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
-from imagesync.core.union import OwnRange, Union
+from imagesync.core.union import OwnSlice, Union
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone
 from imagesync.purge.database_rules import forget_database_rules
@@ -151,11 +151,11 @@ class _Rest(NamedTuple):
     def findings(self) -> QuerySet[Finding]:
         return findings_of(self.audit) if self.union is None else findings_now(self.audit.fingerprint)
 
-    def objection(self, own_range: OwnRange | None) -> str:
-        return "" if self.union is None or own_range else "no slice looked at its range of keys"
+    def objection(self, own_slice: OwnSlice | None) -> str:
+        return "" if self.union is None or own_slice else "no slice holds its key"
 
-    def own_range(self, finding: Finding) -> OwnRange | None:
-        return None if self.union is None else self.union.own_range(finding.key)
+    def own_slice(self, finding: Finding) -> OwnSlice | None:
+        return None if self.union is None else self.union.own_slice(finding.key)
 
 
 def _candidates(
@@ -199,7 +199,7 @@ def _chunk_of_candidates(
             continue
         if case.effects is not None:
             receivers.update(case.effects.receivers())
-        own_range = rest.own_range(finding)
+        own_slice = rest.own_slice(finding)
         yield Candidate(
             record=record_label(case.target.model, case.row.pk),
             field=case.target.field.name,
@@ -207,13 +207,13 @@ def _chunk_of_candidates(
             action=case.target.policy,
             born_at=_born_at(case.target, case.row),
             missing_since=finding.opened_at,
-            seen_again_at=rest.audit.finished_at if own_range is None else own_range.looked_at,
-            seen_again_from=rest.audit.started_at if own_range is None else own_range.looked_at,
+            seen_again_at=rest.audit.finished_at if own_slice is None else own_slice.looked_at,
+            seen_again_from=rest.audit.started_at if own_slice is None else own_slice.looked_at,
             found_by=finding.opened_by_id,
-            own_range=own_range,
+            own_slice=own_slice,
             restored_before=(finding.content_type_id, finding.object_pk) in restored,
             objection=case.objection
-            or rest.objection(own_range)
+            or rest.objection(own_slice)
             or not_proven_missing(case, proven)
             or (objection(case) if objection else ""),
             cascades=case.effects.cascades() if case.effects is not None else {},

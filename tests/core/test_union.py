@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from imagesync.core.freshness import SliceFacts
 from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
-from imagesync.core.union import OwnRange, Union, union_of
+from imagesync.core.union import OwnSlice, Union, union_of
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)
 WEEK, DAY, HOUR = timedelta(days=7), timedelta(days=1), timedelta(hours=1)
@@ -47,11 +47,11 @@ def planned(union: Union, *candidates: Candidate, limits: Limits = LIMITS) -> Pu
 
 def candidate(union: Union, key: str, found: timedelta, **values: Any) -> Candidate:
     """``found`` is how long ago the record was found missing."""
-    own = union.own_range(key)
+    own = union.own_slice(key)
     assert own is not None
     ordinary: dict[str, Any] = {
         "record": f"a.B:{key}", "field": "file", "key": key, "action": "delete", "born_at": NOW - 30 * DAY,
-        "missing_since": NOW - found, "seen_again_at": own.looked_at, "own_range": own, "found_by": 1,
+        "missing_since": NOW - found, "seen_again_at": own.looked_at, "own_slice": own, "found_by": 1,
     }  # fmt: skip
     return Candidate(**{**ordinary, **values})
 
@@ -66,7 +66,7 @@ def test_union__of_slices_within_the_time_counts_all_of_them() -> None:
     found = union(HOUR, 6 * DAY, 3 * DAY)
 
     assert (found.records, found.present, found.oldest_at) == (300, 270, NOW - 6 * DAY)
-    assert found.own_range("1x") == OwnRange(
+    assert found.own_slice("1x") == OwnSlice(
         looked_at=NOW - 6 * DAY, finished_at=NOW - 6 * DAY + timedelta(minutes=1), audit=1
     )
 
@@ -106,11 +106,11 @@ def test_purge__of_a_union_takes_what_is_in_a_fresh_range_and_lets_the_others_wa
     plan = planned(found, candidate(found, "0", 6 * DAY), candidate(found, "1", 6 * DAY))
 
     assert [one.key for one in plan.go] == ["0"]
-    assert [one.why for one in plan.keep] == ["its range of keys was looked at 6 d ago; the limit is 1 d"]
+    assert [one.why for one in plan.keep] == ["its slice was looked at 6 d ago; the limit is 1 d"]
     assert plan.refused is None
 
 
-def test_purge__of_a_union_takes_nothing_that_its_own_range_has_not_confirmed() -> None:
+def test_purge__of_a_union_takes_nothing_that_its_own_slice_has_not_confirmed() -> None:
     found = union(2 * HOUR)
 
     plan = planned(found, candidate(found, "0", HOUR))
@@ -224,7 +224,7 @@ def test_purge__of_a_union_never_takes_what_is_not_proven_missing_in_a_fresh_ran
     by_record = {one.record: one for one in candidates}
     for one in plan.go:
         proven = by_record[one.record]
-        own = proven.own_range
+        own = proven.own_slice
         assert own is not None
         assert NOW - own.looked_at <= LIMITS.audit_max_age
         assert proven.missing_since <= own.finished_at

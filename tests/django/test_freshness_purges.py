@@ -94,10 +94,10 @@ def test_purge__rests_on_the_union_of_slices_and_takes_what_is_in_fresh_ones(
     assert 0 < len(purge.plan["delete"]) < GONE
     assert len(purge.plan["delete"]) + len(purge.plan["keep"]) == GONE
     assert {one["why"].split(" ago")[0].rpartition(" looked at ")[0] for one in purge.plan["keep"]} == {
-        "its range of keys was"
+        "its slice was"
     }
     for one in purge.plan["delete"]:
-        own = basis.union.own_range(one["key"])
+        own = basis.union.own_slice(one["key"])
         assert own is not None
         assert timezone.now() - own.looked_at <= DAY
     assert purge.limits["slices"]["records"] == RECORDS
