@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from imagesync import signals
 from imagesync.audit.book import Book
@@ -29,7 +28,7 @@ from imagesync.core.trust import Trust, trust_of
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import CannotLook
 from imagesync.models import Audit, AuditRange
-from imagesync.models.leases import lease_end, new_owner
+from imagesync.models.leases import database_clock, lease_end, new_owner
 from imagesync.records import Record, Scope, Source, Target
 from imagesync.records.unreadable import readable
 from imagesync.storage.preflight import preflight
@@ -50,6 +49,8 @@ class Looks:
 
     judgements: Sequence[Judgement]
     fitness: Fitness
+    now: Callable[[], datetime]
+    """The database's clock, as audits go by: marks are held against when rows were written, and findings ripen."""
     began_at: datetime
     requests: Counter[str] = field(default_factory=Counter)
 
@@ -78,8 +79,9 @@ def fitness_of(source: Source) -> Fitness:
 
 def look_at(source: Source, records: Sequence[Record], fitness: Fitness) -> Looks:
     """Look at each record by a GET. Raises CannotLook when one looked absent and the store is not fit any more."""
-    began_at, before = timezone.now(), source.store.requests
-    judge = Judge(source, Scope(), now=timezone.now)
+    now, before = database_clock(Audit), source.store.requests
+    began_at = now()
+    judge = Judge(source, Scope(), now=now)
     judgements = confirmed(judge, source, records, versioning=fitness.versioning, heartbeat=_nothing)
     if any(one.look.verdict is Verdict.MISSING for one in judgements):
         after = preflight(source.store)
@@ -91,7 +93,7 @@ def look_at(source: Source, records: Sequence[Record], fitness: Fitness) -> Look
                 "is looked at again."
             )
     requests = source.store.requests - before
-    return Looks(judgements=judgements, fitness=fitness, began_at=began_at, requests=requests)
+    return Looks(judgements=judgements, fitness=fitness, now=now, began_at=began_at, requests=requests)
 
 
 def write_down(source: Source, looks: Looks, *, started_by: str) -> Written:
@@ -105,7 +107,7 @@ def write_down(source: Source, looks: Looks, *, started_by: str) -> Written:
 def _write(source: Source, looks: Looks, started_by: str) -> Written:
     audit = _audit_of(source, looks, started_by)
     book = Book(audit, source)
-    now = timezone.now()
+    now = looks.now()
     with transaction.atomic(durable=True):  # whoever deletes the event next relies on the commit
         judgements = _still_named(looks.judgements)
         news = book.news_among(judgements)
@@ -152,7 +154,7 @@ def _finish(audit: Audit, book: Book, judgements: Sequence[Judgement], looks: Lo
     audit.counts = counts
     audit.trust = trust.value
     audit.reasons = [reason.to_dict() for reason in reasons]
-    audit.state, audit.finished_at = Audit.State.FINISHED, timezone.now()
+    audit.state, audit.finished_at = Audit.State.FINISHED, looks.now()
     audit.lease_owner, audit.lease_until = "", None
     audit.save()
     signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 from django_q.models import Schedule
 
 from imagesync import signals, tasks
@@ -80,6 +82,26 @@ def test_removed__marks_the_record_on_evidence_and_keeps_an_audit_of_it(world: W
     assert (document["counts"]["records"], document["counts"]["missing"]) == (1, 1)
     assert [row["key"] for row in finding_rows(audit)] == ["a.jpg"]
     assert not queue.waiting
+
+
+def test_watch__whose_clock_is_ahead_marks_nothing_that_was_stored_since(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it writes is dated by the database, two hours behind here; the row was written after that."""
+    store, _source, queue, watch = world
+    monkeypatch.setattr(
+        "imagesync.models.leases._database_now", lambda _model: timezone.now() - timedelta(hours=2)
+    )
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+
+    report = work_off(watch)
+
+    finding, audit = Finding.objects.open().get(), Audit.objects.get(pk=report.audits[0])
+    for at in (finding.opened_at, audit.started_at, audit.finished_at):
+        assert at is not None
+        assert timedelta(hours=1) < timezone.now() - at < timedelta(hours=3)
+    assert verdicts()["a.jpg"] == "present"
 
 
 def test_removed__of_an_object_that_is_there_marks_nothing_and_keeps_no_audit(world: World) -> None:
