@@ -43,7 +43,7 @@ TOO_OFTEN = {
     "queue_limit": 2,
     "bulk": 1,
     "timeout": 60,
-    "retry": 2,  # shorter than a slice: what still runs is delivered again
+    "retry": 1,  # shorter than a slice: what still runs is delivered again
     "ack_failures": True,
     "catch_up": False,
     "poll": 0.1,
