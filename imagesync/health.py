@@ -19,8 +19,9 @@ def audit_troubles(max_age: timedelta | None = None, *, now: datetime | None = N
     """Sentences about what is wrong with the audits of this project's storages; empty when all is well.
 
     A storage was never audited; its last audit of everything is untrustworthy; its last trustworthy one ended more than
-    ``max_age`` ago (default: ``OVERDUE_AFTER`` of ``NOTIFY``) or, where ``FRESHNESS`` is set, its records were not all
-    looked at within that. The sentences name aliases of storages, and no bucket, key or URL.
+    ``max_age`` ago (default: ``OVERDUE_AFTER`` of ``NOTIFY``) or, where ``FRESHNESS`` is set and slices tell how it is,
+    its records were not all looked at within that, or no slice was fully believed. The sentences name aliases of
+    storages, and no bucket, key or URL.
     """
     now = now or timezone.now()
     limit = app_settings().notify.overdue_after if max_age is None else max_age
@@ -43,6 +44,9 @@ def _troubles(alias: str, store: StoreInUse | None, limit: timedelta, now: datet
     if fresh is not None:
         if fresh["behind_s"]:
             yield f"Records of storage {alias!a} were not looked at within {span(timedelta(seconds=fresh['within_s']))}."
+        looked_at = fresh["slices"] - fresh["never_looked_at"]
+        if looked_at and fresh["doubted"] == looked_at:
+            yield f"No slice of storage {alias!a} could be fully believed at its last look."
         return
     if store.trustworthy is None or store.trustworthy.finished_at is None:
         yield f"No audit of storage {alias!a} was trustworthy yet."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 
 from django.db.models import Count, Max, Q
 from django.utils import timezone
@@ -21,19 +22,25 @@ from imagesync.core.cost import told
 from imagesync.core.trust import BELIEVED
 from imagesync.core.verdicts import Verdict
 from imagesync.freshness import freshness_of
-from imagesync.models import Audit, AuditRange
+from imagesync.models import Audit, AuditRange, Finding
+from imagesync.purge.plan import is_fresh
 from imagesync.reports import freshness_lines, printable
 
 AUDITS_SHOWN = 60
+COUNTED_NOW = 10_000
+"""So many open findings are counted where no audit of everything did that; more are "more than"."""
 LARGE = ("canaries", "scope", "failed_reads", "figures")
 """Columns of an audit that no list of audits shows."""
 
-HEALTHY, ATTENTION, STALE, RUNNING, NEVER = "healthy", "attention", "stale", "running", "never"
+HEALTHY, ATTENTION, STALE, RUNNING, PARTLY, NEVER = (
+    "healthy", "attention", "stale", "running", "partly", "never",
+)  # fmt: skip
 STANDINGS = {
     HEALTHY: gettext_lazy("healthy"),
     ATTENTION: gettext_lazy("needs attention"),
     STALE: gettext_lazy("stale"),
     RUNNING: gettext_lazy("running"),
+    PARTLY: gettext_lazy("looked at in part"),
     NEVER: gettext_lazy("never audited"),
 }
 
@@ -49,6 +56,10 @@ class Dashboard:
     standing: str = NEVER
     freshness: list[str] = field(default_factory=list)
     """How fresh its records are, in sentences, where ``FRESHNESS`` is set."""
+    by_slices: bool = False
+    """Whether the standing and what is missing are told by slices, which are newer than any audit of everything."""
+    purge_waits: bool = False
+    """Whether an audit of everything has to run before a purge can be planned here."""
     running: Audit | None = None
     interrupted: Audit | None = None
     percent: int = 0
@@ -72,6 +83,8 @@ class Dashboard:
 
     @property
     def missing_told(self) -> str:
+        if self.by_slices and self.missing > COUNTED_NOW:
+            return _("more than %(number)s") % {"number": f"{COUNTED_NOW:,}"}
         return f"{self.missing:,}"
 
     @property
@@ -203,6 +216,9 @@ def _tell_audits(found: Dashboard, fingerprint: str) -> None:
     found.standing = _standing(found, audits)
     if (document := freshness_of(fingerprint)) is not None:
         found.freshness = list(freshness_lines(document))
+        found.purge_waits = not is_fresh(audits[0] if audits else None)
+        if _slices_are_newer(document, audits):
+            _tell_slices(found, document)
 
 
 def percent_done(audit: Audit) -> int:
@@ -217,11 +233,44 @@ def _standing(found: Dashboard, audits: Sequence[Audit]) -> str:
     if not audits:
         return NEVER
     newest = audits[0]
-    finished: datetime | None = newest.finished_at
-    if finished is None or timezone.now() - finished > app_settings().audit_max_age:
+    if _is_old(newest):
         return STALE
     sound = newest.trust == Audit.Trust.TRUSTWORTHY and newest is found.latest
     return HEALTHY if sound and not troubles(newest.counts) else ATTENTION
+
+
+def _is_old(audit: Audit) -> bool:
+    finished: datetime | None = audit.finished_at
+    return finished is None or timezone.now() - finished > app_settings().audit_max_age
+
+
+def _slices_are_newer(document: Mapping[str, Any], audits: Sequence[Audit]) -> bool:
+    """An audit of everything tells more, as long as it is fresh and no slice was looked at since."""
+    if not audits or _is_old(audits[0]):
+        return True
+    newest_at = document["newest_at"]
+    return newest_at is not None and datetime.fromisoformat(newest_at) > audits[0].started_at
+
+
+def _tell_slices(found: Dashboard, document: Mapping[str, Any]) -> None:
+    findings = Finding.objects.open().filter(fingerprint=document["store"])
+    missing = findings.filter(verdict=Verdict.MISSING).order_by().values_list("pk", flat=True)
+    found.by_slices = True
+    found.missing, found.change = missing[: COUNTED_NOW + 1].count(), None
+    doubted = document["doubted"] or document["failures"]
+    is_sound = not (doubted or found.missing or findings.exists())
+    if found.running is None:
+        found.standing = _standing_of_slices(document, is_sound)
+
+
+def _standing_of_slices(document: Mapping[str, Any], is_sound: bool) -> str:
+    if document["never_looked_at"] == document["slices"]:
+        return NEVER
+    if document["behind_s"]:
+        return STALE
+    if not is_sound:
+        return ATTENTION
+    return PARTLY if document["never_looked_at"] else HEALTHY
 
 
 def troubles(counts: Mapping[str, int]) -> int:
@@ -245,7 +294,7 @@ def _tell_figures(found: Dashboard, latest: Audit) -> None:
     found.opened, found.closed = figures["opened"], figures["closed"]
     found.fields = field_bars(figures["fields"])
     sampled = figures["sampled"]
-    found.sampled = sampled if sampled < found.missing else 0
+    found.sampled = sampled if sampled < latest.counts.get(Verdict.MISSING, 0) else 0
     found.prefixes = [
         (printable(folder), round(100 * number / sampled)) for folder, number in figures["folders"].items()
     ]

@@ -52,11 +52,15 @@ class Standing:
     slices: int
     never: int
     """Slices that nobody has looked at yet."""
+    doubted: int
+    """Slices whose last look doubted the store, or whose look failed since."""
     records: int
     fresh: int
     """Records in slices that were looked at within the time."""
     stalest_at: datetime | None
     """When the stalest slice was looked at; None when one never was."""
+    newest_at: datetime | None
+    """When the last look that counts began; None when none did."""
     behind: timedelta
     """How much longer ago than promised the stalest slice was looked at."""
 
@@ -79,9 +83,13 @@ def standing_of(
         within=within,
         slices=len(slices),
         never=never,
+        doubted=sum(
+            not one.sound or one.failed_at is not None for one in slices if one.looked_at is not None
+        ),
         records=sum(one.records for one in slices),
         fresh=sum(one.records for one in slices if _is_fresh(one, within, now)),
         stalest_at=None if never else oldest,
+        newest_at=max(looked, default=None),
         behind=max(now - oldest - within, timedelta(0)),
     )
 

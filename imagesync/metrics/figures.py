@@ -57,12 +57,15 @@ def _of_audits(stores: Iterable[StoreInUse]) -> list[Gauge]:
         "When the last trustworthy audit of everything ended.",
     )
     trust = Gauge(
-        "imagesync_last_audit_trust", "The trust of the last audit: 1 for the one that it is, else 0."
+        "imagesync_last_audit_trust",
+        "The trust of the last audit of everything or, with FRESHNESS, of a slice: 1 for the one that it is, else 0.",
     )
-    took = Gauge("imagesync_last_audit_duration_seconds", "How long the last audit took.")
-    requests = Gauge("imagesync_last_audit_requests", "Requests that the last audit sent, by kind.")
+    took = Gauge("imagesync_last_audit_duration_seconds", "How long the last audit of everything took.")
+    requests = Gauge(
+        "imagesync_last_audit_requests", "Requests that the last audit of everything sent, by kind."
+    )
     for store in stores:
-        last, labels = store.last, store.labels
+        last, whole, labels = store.last, store.whole, store.labels
         info.add(
             1,
             **labels,
@@ -75,12 +78,12 @@ def _of_audits(stores: Iterable[StoreInUse]) -> list[Gauge]:
                 records.add(store.believed.counts.get(verdict, 0), **labels, verdict=verdict.value)
         for level in Audit.Trust:
             trust.add(last.trust == level, **labels, trust=level.value)
-        if last.finished_at is not None:
-            finished.add(last.finished_at.timestamp(), **labels)
-            took.add((last.finished_at - last.started_at).total_seconds(), **labels)
+        if whole is not None and whole.finished_at is not None:
+            finished.add(whole.finished_at.timestamp(), **labels)
+            took.add((whole.finished_at - whole.started_at).total_seconds(), **labels)
         if store.trustworthy is not None and store.trustworthy.finished_at is not None:
             trusted.add(store.trustworthy.finished_at.timestamp(), **labels)
-        for kind, number in sorted(last.requests.items()):
+        for kind, number in sorted(whole.requests.items()) if whole is not None else ():
             requests.add(number, **labels, kind=kind)
     return [info, records, finished, trusted, trust, took, requests]
 
@@ -132,7 +135,13 @@ def _orphans_of(store: StoreInUse) -> dict[str, int]:
     missing = Finding.objects.open().filter(fingerprint=store.last.fingerprint, verdict=Verdict.MISSING)
     some = missing.order_by().values_list("content_type", "field")[: COUNTED_NOW + 1]
     places = Counter(some)
-    if places.total() > COUNTED_NOW and store.believed is not None and "fields" in store.believed.figures:
+    whole_is_last = store.whole is store.last  # else slices have found more since
+    if (
+        places.total() > COUNTED_NOW
+        and whole_is_last
+        and store.believed is not None
+        and "fields" in store.believed.figures
+    ):
         return {
             field: verdicts.get(Verdict.MISSING, 0)
             for field, verdicts in store.believed.figures["fields"].items()
@@ -143,7 +152,7 @@ def _orphans_of(store: StoreInUse) -> dict[str, int]:
 
 
 def _counted(missing: QuerySet[Finding]) -> Iterator[tuple[tuple[Any, str], int]]:
-    """All of them: for an audit of an earlier version, which kept no figures by field."""
+    """All of them: for slices, and for an audit of an earlier version, which kept no figures by field."""
     rows = missing.order_by().values_list("content_type", "field").annotate(number=Count("pk"))
     for content_type, field, number in rows:
         yield (content_type, field), number

@@ -11,10 +11,10 @@ from typing import Any
 from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from imagesync.conf import app_settings
 from imagesync.core.news import BROKEN, Kind, Standing
 from imagesync.core.trust import BELIEVED
 from imagesync.models import Audit, Finding
+from imagesync.records.in_use import looks_at_all
 
 FAILED_AFTER = timedelta(minutes=90)
 """An audit that nobody is at is told of so long after its beginning: the next run of an hourly schedule resumes it."""
@@ -69,10 +69,7 @@ class AuditedStore:
 
 def audited_stores(aliases: Iterable[str]) -> list[AuditedStore]:
     """One for each storage of these that was ever audited; a store that its storage names no more is history."""
-    looks_at_all = Q(full_scope=True)
-    if app_settings().freshness is not None:
-        looks_at_all |= Q(scope__has_any_keys=["first_key", "end_key"])
-    whole = Audit.objects.filter(looks_at_all, alias__in=list(aliases))
+    whole = Audit.objects.filter(looks_at_all(), alias__in=list(aliases))
     newest: QuerySet[Any, Any] = (
         whole.order_by().values("fingerprint").annotate(newest=Max("pk")).values("newest")
     )

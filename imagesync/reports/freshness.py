@@ -37,6 +37,8 @@ def freshness_lines(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"the stalest slice was looked at {_instant(document['stalest_at'])}"
     if document["behind_s"]:
         yield f"behind by {span(timedelta(seconds=document['behind_s']))}"
+    if document["doubted"]:
+        yield f"{document['doubted']:,} slices are not fully believed before their next look"
     if document["failures"]:
         yield f"the last {document['failures']} looks failed; the audits say why"
     if not document["in_order"]:

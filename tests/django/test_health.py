@@ -78,13 +78,35 @@ def test_troubles__with_freshness_its_promise_counts(ago: timedelta, troubles: i
     fresh = Freshness.objects.create(
         fingerprint=STORE, began_at=now - timedelta(days=60), reads_upto=now, uploads_upto=now
     )
-    Slice.objects.create(freshness=fresh, looked_at=now - ago, finished_at=now - ago, records=10)
+    Slice.objects.create(freshness=fresh, looked_at=now - ago, finished_at=now - ago, records=10, sound=True)
 
     with override_settings(IMAGESYNC={"FRESHNESS": "7d"}):
         found = audit_troubles()
 
     assert len(found) == troubles, found
     assert all("within 7 d" in trouble for trouble in found)
+
+
+def test_troubles__slices_alone_are_no_alarm_until_they_cannot_be_believed() -> None:
+    now = timezone.now()
+    fresh = Freshness.objects.create(fingerprint=STORE, reads_upto=now, uploads_upto=now)
+    a_slice = an_audit(full_scope=False, scope={"end_key": "m"})
+    for first, end in (("", "m"), ("m", None)):
+        Slice.objects.create(
+            freshness=fresh, first_key=first, end_key=end, looked_at=now, finished_at=now, sound=True
+        )
+
+    assert audit_troubles() == ["Storage 'default' was never audited."]
+    with override_settings(IMAGESYNC={"FRESHNESS": "7d"}):
+        assert audit_troubles() == []
+        Slice.objects.filter(first_key="m").update(sound=False)
+        assert audit_troubles() == []
+        Slice.objects.update(sound=False)
+        assert audit_troubles() == ["No slice of storage 'default' could be fully believed at its last look."]
+        a_slice.trust = "untrustworthy"
+        a_slice.reasons = [{"id": "wrong_region", "fact": "", "hint": ""}]
+        a_slice.save()
+        assert "The last audit of storage 'default' is untrustworthy (wrong_region)." in audit_troubles()
 
 
 def test_check__fails_with_the_troubles() -> None:

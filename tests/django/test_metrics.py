@@ -154,6 +154,43 @@ def test_metrics__with_freshness_how_far_behind_it_is(ago: timedelta, behind: fl
     assert set(found["imagesync_freshness_ratio"].values()) == {0.75 if behind else 1.0}
 
 
+def test_metrics__slices_alone_tell_trust_and_freshness_and_never_pass_for_an_audit_of_everything() -> None:
+    now = timezone.now()
+    audit = an_audit("degraded", full_scope=False, scope={"first_key": "m"}, requests={"LIST": 3})
+    findings_of_one_field(audit, 3)
+    fresh = Freshness.objects.create(fingerprint=STORE, reads_upto=now, uploads_upto=now)
+    Slice.objects.create(freshness=fresh, looked_at=now, finished_at=now, records=3)
+    of_everything = {
+        "imagesync_last_audit_timestamp_seconds",
+        "imagesync_last_trustworthy_audit_timestamp_seconds",
+        "imagesync_last_trustworthy_audit_age_seconds",
+        "imagesync_last_audit_duration_seconds",
+        "imagesync_last_audit_requests",
+        "imagesync_audit_records",
+    }
+
+    assert not told().get("imagesync_store_info")
+    with override_settings(IMAGESYNC={"FRESHNESS": "7d"}):
+        found = told()
+
+    assert len(found["imagesync_store_info"]) == 1
+    assert set(found["imagesync_freshness_behind_seconds"].values()) == {0}
+    assert values(found["imagesync_last_audit_trust"], "trust")["degraded"] == 1
+    assert values(found["imagesync_orphans"], "field")["imagesync.Image.file"] == 3
+    assert not [name for name in of_everything if found.get(name)]
+
+
+def test_metrics__very_many_orphans_are_counted_now_where_slices_are_newer_than_the_last_audit() -> None:
+    audit = an_audit(figures={"fields": {"imagesync.Image.file": {"records": 9000, "missing": 8000}}})
+    findings_of_one_field(audit, COUNTED_NOW + 1)
+    an_audit(full_scope=False, scope={"first_key": "m"})
+
+    with override_settings(IMAGESYNC={"FRESHNESS": "7d"}):
+        found = told()["imagesync_orphans"]
+
+    assert values(found, "field")["imagesync.Image.file"] == COUNTED_NOW + 1
+
+
 def test_metrics__labels_are_escaped() -> None:
     gauge = Gauge("imagesync_test", 'a "help"\nof two lines \\')
     gauge.add(1.5, store='a"b\\c\nd', other="ä")
