@@ -25,6 +25,7 @@ from imagesync.core.verdicts import Look, Verdict
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Finding, Purge, Tombstone
 from imagesync.models.leases import lease_end, new_owner
+from imagesync.purge.canaries import refuse_elsewhere
 from imagesync.purge.copies import clear_copy
 from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.lonely import delete_lonely
@@ -127,6 +128,8 @@ class _Execution:
         entries = list(self._entries())
         self.progress.begin(f"purging {len(entries):,} records", len(entries))
         versioning = self._believe_store()
+        if entries:
+            self._be_where_the_audit_was(versioning)
         done = 0
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
@@ -167,6 +170,14 @@ class _Execution:
             self.purge.refused = {"id": refusal.id, "fact": refusal.fact, "hint": refusal.hint}
             raise refusal
         return fit.versioning
+
+    def _be_where_the_audit_was(self, versioning: str) -> None:
+        """Raises PurgeRefused when what the audit saw present is not here."""
+        try:
+            refuse_elsewhere(self.purge, self.source, versioning=versioning, heartbeat=self.purge.renew_lease)
+        except PurgeRefused as refusal:
+            self.purge.refused = {"id": refusal.id, "fact": refusal.fact, "hint": refusal.hint}
+            raise
 
     def _confirm(self, batch: list[Entry], versioning: str) -> dict[str, Look]:
         """One fresh look per key: the records' own, and those of the other files that would go along."""

@@ -245,6 +245,23 @@ def test_purge__unattended_needs_two_audits_apart(half: Any) -> None:
     assert plan(source, unattended=True).counts["planned"] == 3
 
 
+def test_purge__where_the_same_address_leads_to_an_empty_store_deletes_nothing(half: Any) -> None:
+    """The store is fit there and confirms each absence; of what the audit saw present there is nothing either."""
+    store, source = half
+    purge = plan(source)
+    assert purge.state == "planned"
+    for image in Image.objects.all():
+        store.delete(image.file.name)
+
+    with pytest.raises(PurgeRefused) as refused:
+        execute_plan(purge, source)
+
+    assert refused.value.id == "collapse"
+    purge.refresh_from_db()
+    assert (purge.state, purge.counts["deleted"]) == ("interrupted", 0)
+    assert Image.objects.count() == 7
+
+
 def test_purge__rails_refuse_before_anything_is_touched(half: Any) -> None:
     _store, source = half
     Image.objects.filter(file__in=["a.jpg", "b.jpg"]).delete()
