@@ -74,11 +74,12 @@ def _clear(model_admin: SyncActions, request: HttpRequest, selection: Selection)
 def _plan(model_admin: SyncActions, request: HttpRequest, selection: Selection) -> HttpResponse | None:
     fields = [target.label for target in model_admin.sync_targets()]
     source = source_to_purge(fields)
-    if selection.audit is None:
+    if selection.basis is None:
         return None
     purge = make_plan(
         source,
-        selection.audit,
+        selection.basis.audit,
+        union=selection.basis.union,
         limits=limits_from_settings(),
         scope=Scope(fields=tuple(fields), ids=_ids(model_admin, selection.rows)),
         planned_by=STARTED_BY,

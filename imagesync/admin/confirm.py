@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
@@ -29,7 +30,7 @@ from imagesync.jobs.work import STARTED_BY
 from imagesync.models import Job, Purge
 from imagesync.placeholders import Placeholder
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.moved import aged, changed_records, fresh_audit, planned_anew, refuse_moved
+from imagesync.purge.moved import aged, basis_anew, changed_records, planned_anew, refuse_moved
 from imagesync.purge.summary import plan_entries, told_summary
 from imagesync.records import Source
 from imagesync.reports import printable
@@ -148,7 +149,7 @@ def _planned_anew(
     model_admin: SyncActions, request: HttpRequest, purge: Purge, source: Source, moved: str
 ) -> HttpResponse:
     """Back to confirmation, with a plan of now."""
-    audit = fresh_audit(source, moved)
+    audit = basis_anew(source, moved).audit
     text = _("%(moved)s Nothing was deleted; here is the plan as it is now. Please look and confirm again.")
     model_admin.message_user(request, text % {"moved": moved}, messages.WARNING)
     planning = Job.objects.filter(kind=Job.Kind.PLAN, purge=purge).first()
@@ -205,6 +206,12 @@ def _executed(model_admin: SyncActions, request: HttpRequest, purge: Purge, sour
     return HttpResponseRedirect(changelist(model_admin))
 
 
+def _slices(purge: Purge) -> dict[str, Any]:
+    """Of a plan that rests on slices: how many they are, and when the stalest was looked at."""
+    told = purge.limits.get("slices")
+    return {**told, "oldest_at": datetime.fromisoformat(told["oldest_at"])} if told else {}
+
+
 def _page(
     model_admin: SyncActions, request: HttpRequest, purge: Purge, error: str = "", status: int = 200
 ) -> TemplateResponse:
@@ -223,6 +230,7 @@ def _page(
         "media": model_admin.media,
         "purge": purge,
         "audit": purge.audit,
+        "slices": _slices(purge),
         "audit_address": history_address(model_admin, "audit", purge.audit_id) if purge.audit_id else "",
         "purge_history": history_address(model_admin, "purge", purge.pk),
         "job": job,

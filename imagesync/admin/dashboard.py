@@ -23,7 +23,6 @@ from imagesync.core.trust import BELIEVED
 from imagesync.core.verdicts import Verdict
 from imagesync.freshness import freshness_of
 from imagesync.models import Audit, AuditRange, Finding
-from imagesync.purge.plan import is_fresh
 from imagesync.reports import freshness_lines, printable
 
 AUDITS_SHOWN = 60
@@ -58,8 +57,6 @@ class Dashboard:
     """How fresh its records are, in sentences, where ``FRESHNESS`` is set."""
     by_slices: bool = False
     """Whether the standing and what is missing are told by slices, which are newer than any audit of everything."""
-    purge_waits: bool = False
-    """Whether an audit of everything has to run before a purge can be planned here."""
     running: Audit | None = None
     interrupted: Audit | None = None
     percent: int = 0
@@ -216,7 +213,6 @@ def _tell_audits(found: Dashboard, fingerprint: str) -> None:
     found.standing = _standing(found, audits)
     if (document := freshness_of(fingerprint)) is not None:
         found.freshness = list(freshness_lines(document))
-        found.purge_waits = not is_fresh(audits[0] if audits else None)
         if _slices_are_newer(document, audits):
             _tell_slices(found, document)
 

@@ -26,10 +26,11 @@ from imagesync.admin import at_once, jobs
 from imagesync.admin.addresses import changelist, job_address, selection_address
 from imagesync.admin.tokens import BadToken, read, signed
 from imagesync.cluster import cluster_is_running, why_no_cluster
+from imagesync.conf import app_settings
 from imagesync.exceptions import ImageSyncError, SelectionChanged
 from imagesync.jobs import PERMISSIONS, rows_as_listed, source_to_purge, write_down
 from imagesync.models import Audit, Job
-from imagesync.purge.plan import is_fresh, latest_audit
+from imagesync.purge.basis import Basis, fresh_basis
 from imagesync.records.selected import Counted, counted
 from imagesync.records.stream import base_rows
 from imagesync.reports import printable
@@ -57,8 +58,13 @@ class Selection:
     found: Counted
     at: datetime
     """When it was found: days that a filter counts are days before that."""
-    audit: Audit | None = None
-    """That a plan would rest on."""
+    basis: Basis | None = None
+    """What a plan would rest on."""
+
+    @property
+    def audit(self) -> Audit | None:
+        """Of slices, the newest one's."""
+        return self.basis.audit if self.basis else None
 
     @property
     def number(self) -> int:
@@ -79,8 +85,8 @@ def begin(
     across = request.POST.get("select_across") not in (None, "", "0")
     ticked = None if across else [str(pk) for pk in rows.order_by().values_list("pk", flat=True)]
     try:
-        audit = _audit_for(model_admin, request, kind)
-        if audit is None and kind == Job.Kind.PLAN:
+        basis = _basis_for(model_admin, request, kind)
+        if basis is None and kind == Job.Kind.PLAN:
             return None
         selection = Selection(
             kind=kind,
@@ -89,7 +95,7 @@ def begin(
             ticked=ticked,
             found=counted(rows),
             at=timezone.now(),
-            audit=audit,
+            basis=basis,
         )
         if selection.number <= AT_ONCE:
             return at_once.do(model_admin, request, selection)
@@ -148,19 +154,22 @@ def asked_anew(model_admin: SyncActions, request: HttpRequest, job: Job) -> Http
     return back if selection is None else _asked(model_admin, request, selection, job.failure)
 
 
-def _audit_for(model_admin: SyncActions, request: HttpRequest, kind: Job.Kind) -> Audit | None:
-    """The audit that a plan would rest on; when there is none, that was said."""
+def _basis_for(model_admin: SyncActions, request: HttpRequest, kind: Job.Kind) -> Basis | None:
+    """What a plan would rest on; when there is nothing, that was said."""
     if kind != Job.Kind.PLAN:
         return None
     source = source_to_purge([target.label for target in model_admin.sync_targets()])
-    audit = latest_audit(source)
-    if is_fresh(audit):
-        return audit
-    model_admin.message_user(
-        request,
-        _("There is no fresh, believable audit of the whole store to rest a purge on. Run check_s3_images."),
-        messages.ERROR,
+    basis = fresh_basis(source)
+    if basis is not None:
+        return basis
+    text = _(
+        "There is no fresh, believable audit of the whole store to rest a purge on. Run check_s3_images."
     )
+    if app_settings().freshness is not None:
+        text += " " + _(
+            "The slices of FRESHNESS are not all looked at and believed, so they do not do either."
+        )
+    model_admin.message_user(request, text, messages.ERROR)
     return None
 
 
@@ -188,6 +197,7 @@ def _asked(
         "kind": str(selection.kind),
         "number": selection.number,
         "audit": selection.audit,
+        "slices": len(selection.basis.union.slices) if selection.basis and selection.basis.union else 0,
         "filter": described(selection.query) if selection.ticked is None else [],
         "is_ticked": selection.ticked is not None,
         "moved": moved,
@@ -209,15 +219,15 @@ def described(query: str) -> list[tuple[str, str]]:
 
 def _selected_now(model_admin: SyncActions, request: HttpRequest, token: dict[str, Any]) -> Selection | None:
     kind = Job.Kind(token["kind"])
-    audit = _audit_for(model_admin, request, kind)
-    if audit is None and kind == Job.Kind.PLAN:
+    basis = _basis_for(model_admin, request, kind)
+    if basis is None and kind == Job.Kind.PLAN:
         return None
     at, query, ticked = timezone.now(), token["query"], token.get("ticked")
     rows = rows_as_listed(model_admin, request, query, as_of=at)
     if ticked is not None:
         rows = rows.filter(pk__in=ticked)
     return Selection(
-        kind=kind, rows=rows, query=query, ticked=ticked, found=counted(rows), at=at, audit=audit
+        kind=kind, rows=rows, query=query, ticked=ticked, found=counted(rows), at=at, basis=basis
     )
 
 

@@ -25,9 +25,10 @@ from imagesync.jobs.sources import source_to_purge, sources_of
 from imagesync.jobs.written import confirmed_rows, is_written, write_down
 from imagesync.models import Audit, Job, JobRecord, Purge
 from imagesync.models.leases import lease_end
+from imagesync.purge.basis import Basis, fresh_basis
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.moved import changed_records, planned_anew
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 
 STARTED_BY = "admin"
@@ -75,14 +76,16 @@ def work_off(job: Job, progress: Progress | None = None) -> Job:
 
 
 def plan_of_selection(job: Job, rights: Rights, *, heartbeat: Any = None) -> Purge:
-    """The plan to purge what is missing among a job's records, resting on the audit that was confirmed."""
+    """The plan to purge what is missing among a job's records, resting on the audit that was confirmed, or on slices.
+
+    Raises NothingMatches when there is nothing that it can rest on.
+    """
     source = source_to_purge(job.fields)
-    audit = job.audit or latest_audit(source)
-    if audit is None:
-        raise NothingMatches("There is no finished audit of this store. Run check_s3_images.")
+    basis = _basis(job, source)
     return make_plan(
         source,
-        audit,
+        basis.audit,
+        union=basis.union,
         limits=limits_from_settings(),
         scope=Scope(fields=tuple(job.fields), job=job.pk),
         planned_by=STARTED_BY,
@@ -91,6 +94,19 @@ def plan_of_selection(job: Job, rights: Rights, *, heartbeat: Any = None) -> Pur
         chosen={"records": job.records, "by": job.chosen_by},
         heartbeat=heartbeat,
     )
+
+
+def _basis(job: Job, source: Source) -> Basis:
+    if job.audit is not None and job.audit.full_scope:
+        return Basis(job.audit)
+    # slices were confirmed: whether they, or an audit of everything since, are still good for it is asked now
+    basis = fresh_basis(source)
+    if basis is None:
+        raise NothingMatches(
+            "Neither an audit of everything nor the slices of FRESHNESS can bear a purge any more. Run check_s3_images, "
+            "then select again."
+        )
+    return basis
 
 
 def forget_selections(beat: Callable[[], None] = lambda: None) -> None:

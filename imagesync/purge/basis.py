@@ -26,6 +26,17 @@ class Basis:
     """Of a union, the audit of its newest slice."""
     union: Union | None = None
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a purge may rest on it, as far as age and trust go."""
+        return self.union is not None or is_fresh(self.audit)
+
+
+def fresh_basis(source: Source) -> Basis | None:
+    """What a plan of now can rest on; None when there is nothing of that kind."""
+    basis = basis_of(source)
+    return basis if basis is not None and basis.is_fresh else None
+
 
 def basis_of(source: Source) -> Basis | None:
     """The newest audit of everything when it is fresh; else the union of slices, when a purge may rest on that; else

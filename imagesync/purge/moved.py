@@ -10,9 +10,10 @@ from django.utils import timezone
 from imagesync.conf import app_settings
 from imagesync.core.rails import plan_is_stale
 from imagesync.exceptions import NothingMatches
-from imagesync.models import Audit, Purge
+from imagesync.models import Purge
+from imagesync.purge.basis import Basis, fresh_basis
 from imagesync.purge.objections import Case, changed_since
-from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source, record_label
 from imagesync.records.stream import base_rows
 
@@ -57,11 +58,12 @@ def planned_anew(
     heartbeat: Callable[[], None] | None = None,
 ) -> Purge:
     """Refuse a plan that moved, because of ``why``, and make the same one as of now. Raises NothingMatches."""
-    audit = fresh_audit(source, why)
+    basis = basis_anew(source, why)
     refuse_moved(purge, why)
     return make_plan(
         source,
-        audit,
+        basis.audit,
+        union=basis.union,
         limits=limits_from_settings(),
         scope=Scope.from_dict(purge.limits["scope"]),
         planned_by=planned_by,
@@ -72,15 +74,15 @@ def planned_anew(
     )
 
 
-def fresh_audit(source: Source, why: str) -> Audit:
+def basis_anew(source: Source, why: str) -> Basis:
     """What a new plan can rest on. Raises NothingMatches."""
-    audit = latest_audit(source)
-    if audit is None or not is_fresh(audit):
+    basis = fresh_basis(source)
+    if basis is None:
         raise NothingMatches(
             f"{why} Nothing was deleted. There is no fresh audit for a new plan either; run check_s3_images, then "
             "select again."
         )
-    return audit
+    return basis
 
 
 def refuse_moved(purge: Purge, why: str) -> None:

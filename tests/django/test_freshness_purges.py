@@ -10,17 +10,20 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from imagesync import tasks
 from imagesync.freshness import keep, keep_fresh
-from imagesync.models import Audit, Finding, Freshness, Image, Purge, Slice, Tombstone
+from imagesync.jobs import work_off
+from imagesync.models import Audit, Finding, Freshness, Image, Job, Purge, Slice, Tombstone
 from imagesync.purge.basis import Basis, basis_of
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore
+from tests.django.admin_pages import act, act_on_all, said, token_of
 from tests.django.helpers import audited, make_images, run
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +178,96 @@ def test_purge__of_a_union_counts_the_records_that_there_are_now(kept: tuple[Mem
     assert purge.refused is not None
     assert purge.refused["id"] == "max_ratio"
     assert "of 15 audited records" in purge.refused["fact"]
+
+
+@pytest.fixture
+def in_admin(kept: tuple[MemoryStore, Source], monkeypatch: pytest.MonkeyPatch) -> Source:
+    """The store of ``kept`` is the one that the admin and its jobs purge from."""
+    _store, source = kept
+    for module in ("admin.selection", "admin.at_once", "admin.confirm", "jobs.work"):
+        monkeypatch.setattr(f"imagesync.{module}.source_to_purge", lambda _fields: source)
+    return source
+
+
+def keys_to_delete(purge: Purge) -> set[str]:
+    return {one["key"] for one in purge.plan["delete"]}
+
+
+def test_admin__plans_on_the_union_what_the_command_would_and_executes_it(
+    in_admin: Source, clock: time_machine.Coordinates, admin_client: Client
+) -> None:
+    by_command = planned(in_admin)
+
+    page = act(admin_client, "purge_missing", Image.objects.all())
+
+    purge = Purge.objects.latest("pk")
+    assert 0 < len(keys_to_delete(purge)) < GONE
+    assert keys_to_delete(purge) == keys_to_delete(by_command)
+    assert purge.limits["slices"] == by_command.limits["slices"]
+    text = page.content.decode()
+    assert f"Resting on {purge.limits['slices']['number']} slices of 300 records together" in text
+    number = str(purge.counts["planned"])
+    address = page.redirect_chain[-1][0]
+    done = admin_client.post(address, {"number": number, "token": token_of(page)}, follow=True)
+    assert f"{number} deleted" in said(done)
+    assert set(Tombstone.objects.values_list("key", flat=True)) == keys_to_delete(by_command)
+
+
+def test_admin__an_aged_plan_is_made_anew_on_the_union(
+    in_admin: Source, clock: time_machine.Coordinates, admin_client: Client
+) -> None:
+    page = act(admin_client, "purge_missing", Image.objects.all())
+    Purge.objects.update(planned_at=timezone.now() - timedelta(hours=25))
+    number = str(Purge.objects.get().counts["planned"])
+
+    answer = admin_client.post(
+        page.redirect_chain[-1][0], {"number": number, "token": token_of(page)}, follow=True
+    )
+
+    assert "here is the plan as it is now" in said(answer)
+    anew = Purge.objects.latest("pk")
+    assert (anew.state, anew.limits["slices"]["records"]) == ("planned", RECORDS)
+    assert Image.objects.count() == RECORDS
+
+
+@pytest.mark.parametrize("spoiled", [False, True])
+def test_admin__a_job_plans_on_the_union_as_it_is_when_it_gets_there(
+    in_admin: Source,
+    clock: time_machine.Coordinates,
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    spoiled: bool,
+) -> None:
+    by_command = planned(in_admin)
+    monkeypatch.setattr("imagesync.admin.selection.AT_ONCE", 5)
+    question = act_on_all(admin_client, "purge_missing")
+    assert f"missing in the {Slice.objects.count()} slices" in question.content.decode()
+    admin_client.post("/admin/imagesync/image/selection/", {"token": token_of(question)}, follow=True)
+    job = Job.objects.get()
+
+    if spoiled:
+        Slice.objects.filter(pk=Slice.objects.order_by("first_key")[0].pk).update(sound=False)
+    work_off(job)
+
+    if spoiled:
+        assert (job.state, job.purge) == (Job.State.FAILED, None)
+        assert "can bear a purge any more" in job.failure
+    else:
+        assert job.purge is not None
+        assert keys_to_delete(job.purge) == keys_to_delete(by_command)
+        assert "slices" in job.purge.limits
+    assert Image.objects.count() == RECORDS
+
+
+def test_admin__no_plan_rests_on_slices_that_are_not_all_believed(
+    in_admin: Source, clock: time_machine.Coordinates, admin_client: Client
+) -> None:
+    Slice.objects.filter(pk=Slice.objects.order_by("first_key")[0].pk).update(sound=False)
+
+    page = act(admin_client, "purge_missing", Image.objects.all())
+
+    assert "Run check_s3_images. The slices of FRESHNESS are not all looked at and believed" in said(page)
+    assert not Purge.objects.exists()
 
 
 def test_slice__satisfies_no_rail_by_itself(

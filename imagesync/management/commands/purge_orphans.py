@@ -15,7 +15,7 @@ from imagesync.models import Audit, Purge
 from imagesync.purge.basis import Basis, basis_of
 from imagesync.purge.document import purge_document
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import is_fresh, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source, find_sources, parse_scope
 from imagesync.reports import PURGE_FORMATS, write_purge
 
@@ -139,7 +139,7 @@ class Command(ImageSyncCommand):
         if number is not None:
             return Basis(_named(number))
         basis = basis_of(source)
-        if basis is not None and (may_be_union if basis.union is not None else is_fresh(basis.audit)):
+        if basis is not None and basis.is_fresh and (may_be_union or basis.union is None):
             return basis
         self.say("There is no fresh audit of this store, so one runs first.")
         progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
