@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from imagesync.audit.comparing import never
 from imagesync.audit.judge import Judge
 from imagesync.audit.pages import StorePages
 from imagesync.audit.requests import Requests
@@ -78,6 +79,7 @@ def peak_of(number: int, targets: Any) -> tuple[int, Counter[str]]:
                 judge=Judge(source, Scope(), now=lambda: datetime.now(UTC)),
                 chooser=Chooser("list", break_even=12.5),
                 batch_size=20_000,
+                is_over=never,
                 canaries=Reservoir(20, seed=1),
             )
             for _scan, batch in walk(iter([scan]), side_by_side=4, heartbeat=lambda: None):

@@ -18,6 +18,7 @@ from imagesync.models import Image, Job
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
 from tests.django.helpers import make_images, run
+from tests.queues import RealQueue
 
 TOKEN = "IQoJb3JpZ2luX2VjEFakeSessionToken"
 SECRETS = [
@@ -42,6 +43,8 @@ RUNS: dict[str, list[list[str]]] = {
     "debug_s3_image": [["there.jpg"], ["gone.jpg"], ["there.jpg", "--format", "json"]],
     "imagesync_schedule": [["--check", "daily"], ["--list"]],
     "imagesync_job": [["1"]],
+    "imagesync_watch": [["--once"]],
+    "imagesync_prune": [["--dry-run", "--format", "json"], ["--no-input"]],
     "imagesync_notify": [["--test"], []],
 }
 
@@ -78,7 +81,11 @@ def site(request: Any, s3: EmbeddedS3) -> Any:
     }
     with override_settings(
         STORAGES=storages_at(s3.url, **{"security_token": TOKEN, **options}),
-        IMAGESYNC={**project_settings.IMAGESYNC, "NOTIFY": notify},
+        IMAGESYNC={
+            **project_settings.IMAGESYNC,
+            "NOTIFY": notify,
+            "EVENTS": {"QUEUE_URL": RealQueue(s3).url},
+        },
         ADMINS=["operator@example.com"],
     ):
         forget_default_storage()
