@@ -64,8 +64,9 @@ live: $(STAMP) ## the whole job against real object stores (Ceph RGW, OpenStack 
 	@$(BIN)/python -m tests.live.damage
 	@$(BIN)/python -m tests.live.regions
 
-bench: $(PEERS) ## imagesync and its peers on the same work, in minutes: benchmarks/README.md
+bench: $(PEERS) ## imagesync and its peers on the same work, and workers that share an audit, in minutes
 	@$(BIN)/python -m benchmarks.harness small
+	@$(BIN)/python -m benchmarks.scaling
 
 bench-full: $(PEERS) ## the same with a million and ten million records, in half an hour
 	@$(BIN)/python -m benchmarks.harness full
