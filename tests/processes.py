@@ -66,7 +66,9 @@ def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: in
 def wait_for(process: subprocess.Popen[str], text: str) -> None:
     """Until the process says it on stderr."""
     assert process.stderr is not None
+    said = []
     for line in process.stderr:
         if text in line:
             return
-    raise AssertionError(f"{text!r} was never said")
+        said.append(line)
+    raise AssertionError(f"{text!r} was never said, but: {''.join(said)}")
