@@ -165,10 +165,12 @@ class Book:
         )
 
     def _lost_its_mark(self, judgement: Judgement) -> bool:
-        """Whether its row says something else although the finding stands: a file was stored anew, and is gone again."""
-        record, verdict = judgement.record, judgement.look.verdict
-        marked = self.audit.marks and record.target.remembers and verdict.needs_attention and verdict.is_known
-        return marked and record.verdict != verdict
+        """Whether its row says something else although the finding stands: a file was stored anew, and is gone again.
+
+        Looks that are kept as no audit have nothing to settle; they call ``mark_again``.
+        """
+        is_settled = self.audit.marks and self._told_by is not None
+        return is_settled and judgement.look.verdict.needs_attention and row_said_something_else(judgement)
 
     def _open(self) -> QuerySet[Finding]:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)
@@ -255,6 +257,12 @@ def _changes(judgement: Judgement, standing: list[Standing]) -> tuple[bool, list
 def _supersedes(verdict: str, other: str) -> bool:
     """Whether a look that brought ``verdict`` ends a finding of ``other``: a failed look ends no known one."""
     return other != verdict and (Verdict(verdict).is_known or not Verdict(other).is_known)
+
+
+def row_said_something_else(judgement: Judgement) -> bool:
+    """Whether what was found, and is known, differs from what the record's row remembers."""
+    record, verdict = judgement.record, judgement.look.verdict
+    return record.target.remembers and verdict.is_known and record.verdict != verdict
 
 
 def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit | None) -> None:

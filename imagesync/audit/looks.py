@@ -18,7 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from imagesync import signals
-from imagesync.audit.book import Book
+from imagesync.audit.book import Book, row_said_something_else
 from imagesync.audit.canaries import look_at_canaries
 from imagesync.audit.identity import change_of_store
 from imagesync.audit.judge import Judge, Judgement, confirmed
@@ -117,7 +117,7 @@ def _write(source: Source, looks: Looks, started_by: str) -> Written:
         if news:
             book.settle(believed=True, now=now)
             _finish(audit, book, judgements, looks)
-        differing = [one for one in judgements if one not in news and _row_said_something_else(one)]
+        differing = [one for one in judgements if one not in news and row_said_something_else(one)]
         book.mark_again((one for one in differing if one.look.verdict.needs_attention), now)
     changes = tuple(one for one in judgements if one in news or one in differing)
     return Written(audit=audit if news else None, changes=changes)
@@ -169,11 +169,6 @@ def _still_named(judgements: Sequence[Judgement]) -> list[Judgement]:
         column = target.field.attname
         names[target] = dict(readable(rows, column).values_list("pk", column))
     return [one for one in judgements if names[one.record.target].get(one.record.pk) == one.record.name]
-
-
-def _row_said_something_else(judgement: Judgement) -> bool:
-    record, verdict = judgement.record, judgement.look.verdict
-    return record.target.remembers and verdict.is_known and record.verdict != verdict
 
 
 def _sentence(reasons: Sequence[Diagnosis]) -> str:

@@ -173,6 +173,22 @@ def test_expired_and_lost__are_looked_at_too(world: World, name: str) -> None:
     assert verdicts()["b.jpg"] == "missing"
 
 
+def test_removed__again_is_marked_although_its_finding_stood_all_the_time(world: World) -> None:
+    store, _source, queue, watch = world
+    store.delete("a.jpg")
+    queue.send(event("a.jpg"))
+    work_off(watch)
+    Image.objects.filter(file="a.jpg").update(verdict="unchecked", verdict_at=None, missing_since=None)
+    audits = Audit.objects.count()
+    queue.send(event("a.jpg"))
+
+    report = work_off(watch)
+
+    assert verdicts()["a.jpg"] == "missing"
+    assert (open_findings(), report.audits, Audit.objects.count()) == ([("a.jpg", "missing")], [], audits)
+    assert not queue.waiting
+
+
 @pytest.mark.parametrize("order", [("created", "removed"), ("removed", "created")])
 @pytest.mark.parametrize("is_there", [True, False])
 def test_order_and_duplicates__change_nothing(world: World, order: tuple[str, str], is_there: bool) -> None:
