@@ -7,7 +7,7 @@ Region, bucket, endpoint and credentials are django-storages' and are set nowher
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -165,38 +165,24 @@ def _parse(attribute: str, value: Any) -> Any:
         if attribute in _AT_LEAST_A_SECOND and duration < timedelta(seconds=1):
             raise ValueError(f"{value!r} is less than a second")
         return duration
-    if attribute == "freshness":
-        return _parse_freshness(value)
+    if attribute in _PARSERS:
+        return _PARSERS[attribute](value)
     if attribute == "distributed":
         if not isinstance(value, bool):
             raise ValueError(f"{value!r} is neither True nor False")
         return value
-    if attribute == "max_purge_ratio":
-        return parse_ratio(value)
-    if attribute == "fields":
-        return _parse_fields(value)
     if attribute == "blocking_receivers":
         if isinstance(value, str) or not all(isinstance(one, str) for one in value):
             raise ValueError("a list of dotted paths is expected")
         return tuple(value)
-    if attribute == "prices":
-        return _parse_prices(value)
     if attribute == "sentry_monitor":
         if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9_-]{0,50}", value):
             raise ValueError(f"{value!r} is not a monitor's slug: a-z, 0-9, - and _, at most 50")
         return value
-    if attribute == "notify":
-        return parse_notify_settings(value)
-    if attribute == "events":
-        return parse_queue_settings(value)
     if attribute in ("client_factory", "enqueue"):
         if not isinstance(value, str):
             raise ValueError("a dotted path is expected")
         return value
-    if attribute == "retention":
-        return _parse_retention(value)
-    if attribute == "metrics_token":
-        return _parse_token(value)
     if attribute == "verify_uploads":
         if value is not False and value not in (CONTENT, SIZE):
             raise ValueError(f'{value!r} is not one of "content", "size" and False')
@@ -264,3 +250,16 @@ def _parse_fields(value: Any) -> dict[str, str | Mapping[str, str]]:
         if isinstance(entry, Mapping) and set(entry) - {"policy", "age_field"}:
             raise ValueError(f"{label!r} knows only 'policy' and 'age_field'")
     return dict(value)
+
+
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "events": parse_queue_settings,
+    "fields": _parse_fields,
+    "freshness": _parse_freshness,
+    "max_purge_ratio": parse_ratio,
+    "metrics_token": _parse_token,
+    "notify": parse_notify_settings,
+    "prices": _parse_prices,
+    "retention": _parse_retention,
+}
+"""By setting, where what it takes needs a function of its own."""
