@@ -32,6 +32,21 @@ WRITE_BATCH = 1000
 T = TypeVar("T")
 
 
+class Standing(NamedTuple):
+    """What is needed of a finding that is open: there may be very many."""
+
+    pk: int
+    content_type_id: int
+    object_pk: str
+    field: str
+    key: str
+    verdict: str
+
+
+Open = dict[RecordKey, list[Standing]]
+"""Open findings by their record."""
+
+
 class Book:
     """Writes down one audit of one source."""
 
@@ -45,11 +60,24 @@ class Book:
 
         The caller holds a transaction, together with the range's cursor.
         """
-        open_before = self._open_findings(part, batch)
+        self._note(batch.judgements, self._open_findings(part, batch), now)
+
+    def note_looks(self, judgements: Sequence[Judgement], standing: Open, now: datetime) -> None:
+        """Write what changed at single records, whose findings ``standing`` were read in the same transaction."""
+        self._note(judgements, dict(standing), now)
+
+    def standing_of(self, judgements: Sequence[Judgement]) -> Open:
+        """The open findings of these records."""
+        here = [judgement.record.identity for judgement in judgements]
+        return _by_record(
+            row for some in _some(here) for row in _standing(self._open().filter(of_records(some)))
+        )
+
+    def _note(self, judgements: Iterable[Judgement], open_before: Open, now: datetime) -> None:
         news: list[Finding] = []
         over: list[int] = []
         seen_here: dict[Target, dict[Any, str]] = defaultdict(dict)
-        for judgement in batch.judgements:
+        for judgement in judgements:
             standing = open_before.pop(judgement.record.identity, [])
             opened, closed = _changes(judgement, standing)
             over += closed
@@ -67,11 +95,6 @@ class Book:
                 # a file that was replaced meanwhile was not looked at
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
                 _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
-
-    def news_among(self, judgements: Sequence[Judgement]) -> list[Judgement]:
-        """Those that would open or close a finding; the others are known, or change a mark at most."""
-        standing = self._standing_of(judgements)
-        return [one for one in judgements if any(_changes(one, standing.get(one.record.identity, [])))]
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
@@ -175,9 +198,9 @@ class Book:
     def _open(self) -> QuerySet[Finding]:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)
 
-    def _open_findings(self, part: AuditRange, batch: Batch) -> dict[RecordKey, list[Standing]]:
+    def _open_findings(self, part: AuditRange, batch: Batch) -> Open:
         if self.scope.is_explicit:
-            return self._standing_of(batch.judgements)
+            return self.standing_of(batch.judgements)
         ours = self._open().filter(of_fields(self.targets.values()))
         keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
         # outside of the scope's prefix and selection nobody looked, so nothing there is over
@@ -191,12 +214,6 @@ class Book:
         else:
             window = window.filter(byte_key__lte=batch.upto[0])
         return _by_record(row for row in _standing(window) if self._is_of(batch, row))
-
-    def _standing_of(self, judgements: Sequence[Judgement]) -> dict[RecordKey, list[Standing]]:
-        here = [judgement.record.identity for judgement in judgements]
-        return _by_record(
-            row for some in _some(here) for row in _standing(self._open().filter(of_records(some)))
-        )
 
     def _is_of(self, batch: Batch, standing: Standing) -> bool:
         """At the two edges, a key's other records belong to the neighbouring batches."""
@@ -233,7 +250,12 @@ class Book:
         )
 
     def _close(self, findings: QuerySet[Finding], now: datetime) -> None:
-        findings.update(closed_by=self.audit, closed_at=now)
+        findings.filter(closed_at=None).update(closed_by=self.audit, closed_at=now)
+
+
+def news_among(judgements: Iterable[Judgement], standing: Open) -> list[Judgement]:
+    """Those that would open or close a finding; the others are known, or change a mark at most."""
+    return [one for one in judgements if any(_changes(one, standing.get(one.record.identity, [])))]
 
 
 def _changes(judgement: Judgement, standing: list[Standing]) -> tuple[bool, list[int]]:
@@ -283,24 +305,13 @@ def _finding_key(finding: Finding) -> RecordKey:
     return finding.content_type_id or 0, finding.object_pk, finding.field
 
 
-class Standing(NamedTuple):
-    """What is needed of a finding that is open: there may be very many."""
-
-    pk: int
-    content_type_id: int
-    object_pk: str
-    field: str
-    key: str
-    verdict: str
-
-
 def _standing(findings: QuerySet[Finding]) -> Iterator[Standing]:
     rows = findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
     return map(Standing._make, rows.iterator(chunk_size=WRITE_BATCH))
 
 
-def _by_record(findings: Iterable[Standing]) -> dict[RecordKey, list[Standing]]:
-    grouped: dict[RecordKey, list[Standing]] = defaultdict(list)
+def _by_record(findings: Iterable[Standing]) -> Open:
+    grouped: Open = defaultdict(list)
     for one in findings:
         grouped[one.content_type_id, one.object_pk, one.field].append(one)
     return grouped

@@ -253,7 +253,7 @@ class _Execution:
 
     def _locked(self, target: Target, entries: list[Entry], using: str) -> dict[Any, Model]:
         """The rows as they are now, locked where the database can; SQLite has one writer at a time anyway."""
-        rows = target.model._base_manager.using(using).select_for_update()
+        rows = target.model._base_manager.using(using).select_for_update().order_by("pk")
         return {row.pk: row for row in rows.filter(pk__in=[entry.pk for entry in entries])}
 
     def _why_not(self, entry: Entry, row: Model | None, looks: dict[str, Look]) -> str:

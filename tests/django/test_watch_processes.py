@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from imagesync.audit import looks
 from imagesync.models import Audit, Finding, Image, SetAsideMessage, Tombstone
 from imagesync.records import Scope, find_targets
 from imagesync.records.stream import explicit_records
@@ -251,12 +253,48 @@ def test_watch__beside_a_purge_of_the_same_records(
     watch, purge = watching("--drain"), start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1")
     told = [process.communicate(timeout=60) for process in (watch, purge)]
 
-    assert (watch.returncode, purge.returncode) == (0, 0), told
+    assert (watch.returncode, purge.returncode) == (0, 0), "\n".join(chain.from_iterable(told))
     assert verdicts() == {"a.jpg": "present", "b.jpg": "present"}
     assert set(Tombstone.objects.values_list("key", flat=True)) == set(names)
     assert queue.messages() == 0
     assert run("restore_purged", "--no-input")[0] == 0
     assert Image.objects.count() == 62
+
+
+def test_watch__keeps_a_purge_waiting_until_what_it_saw_of_the_records_is_written_down(
+    s3: EmbeddedS3, queue: RealQueue, here: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images("gone.jpg", "new.jpg")
+    assert run("check_s3_images", "--fail-on", "none")[0] == 0
+    purges: list[subprocess.Popen[str]] = []
+    news_among = looks.news_among
+
+    def in_between(*given: Any) -> Any:
+        news = news_among(*given)
+        if not purges:
+            purges.append(start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1"))
+            wait_until(lambda: purges[0].poll() is not None or somebody_waits_for_a_row())
+        return news
+
+    monkeypatch.setattr(looks, "news_among", in_between)
+    queue.send(event("gone.jpg"), event("new.jpg"))
+
+    code, _out, err = run("imagesync_watch", "--drain")
+    out, purge_err = purges[0].communicate(timeout=60)
+
+    assert (code, purges[0].returncode) == (0, 0), err + purge_err
+    assert "2 deleted" in purge_err or "2 deleted" in out
+    assert not Finding.objects.open().exists()
+    assert queue.messages() == 0
+
+
+def somebody_waits_for_a_row() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database()))"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def test_records__of_an_events_key_are_found_by_the_index_in_byte_order(transactional_db: None) -> None:
