@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from django.db import router, transaction
 
@@ -34,14 +35,21 @@ class Comparing:
     """Walks ranges, each from its cursor on. Progress is committed with what it rests on.
 
     ``side_by_side`` ranges are under way at most. When ``is_over`` says so no other is begun, and those under way are
-    left where they are, written down, for others to go on with.
+    left where they are, written down, for others to go on with. ``claimed_at_once``: see Claims.
     """
 
-    def __init__(self, course: Course, *, side_by_side: int, is_over: Callable[[], bool] = never) -> None:
+    def __init__(
+        self,
+        course: Course,
+        *,
+        side_by_side: int,
+        claimed_at_once: int = 1,
+        is_over: Callable[[], bool] = never,
+    ) -> None:
         self.course = course
         self.audit = course.audit
         self.source = course.source
-        self.claims = Claims(course.audit)
+        self.claims = Claims(course.audit, at_once=claimed_at_once)
         self.counts: Counter[str] = Counter()
         """Of the whole audit, as far as this process knows."""
         self._side_by_side = side_by_side
@@ -121,24 +129,21 @@ class Comparing:
 
     def _write_down(self, scan: RangeScan, batch: Batch) -> None:
         part = scan.part
+        values: dict[str, Any] = {
+            "counts": dict(Counter(part.counts) + batch.counts),
+            "requests": dict(Counter(part.requests) + self.course.spent.take()),
+            "canaries": scan.canaries.kept,
+            "unreferenced": part.unreferenced + batch.unnamed,
+            "whole": part.whole and not batch.unseen,
+        }
+        if batch.upto is not None:
+            key, label, pk = batch.upto
+            values["cursor"] = [key, label, as_stored(pk)]
+        if batch.failure is not None:
+            values["failure"] = listing_failed(str(batch.failure), batch.failure.reason).to_dict()
+        if batch.ends:
+            values |= {"state": AuditRange.State.DONE, "lease_owner": "", "lease_until": None}
         with transaction.atomic(using=router.db_for_write(AuditRange)):
-            self.claims.hold(part)
+            self.claims.write(part, **values)
             self.course.book.note(part, batch, self.course.now())
-            if batch.upto is not None:
-                key, label, pk = batch.upto
-                part.cursor = [key, label, as_stored(pk)]
-            part.counts = dict(Counter(part.counts) + batch.counts)
-            part.requests = dict(Counter(part.requests) + self.course.spent.take())
-            part.canaries = scan.canaries.kept
-            part.unreferenced += batch.unnamed
-            part.whole &= not batch.unseen
-            if batch.failure is not None:
-                part.failure = listing_failed(str(batch.failure), batch.failure.reason).to_dict()
-            if batch.ends:
-                part.state, part.lease_owner, part.lease_until = AuditRange.State.DONE, "", None
-            part.save(update_fields=WRITTEN if batch.ends else WRITTEN_UNDER_WAY)
         self.counts += batch.counts
-
-
-WRITTEN_UNDER_WAY = ("cursor", "counts", "requests", "canaries", "unreferenced", "whole", "failure")
-WRITTEN = (*WRITTEN_UNDER_WAY, "state", "lease_owner", "lease_until")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,36 +21,51 @@ BEATS_PER_LEASE = 6
 
 
 class Claims:
-    """Those ranges of one audit that this process works on."""
+    """Those ranges of one audit that this process works on.
 
-    def __init__(self, audit: Audit) -> None:
+    ``at_once`` are claimed by one query: more than one when nobody else shares the audit.
+    """
+
+    def __init__(self, audit: Audit, *, at_once: int = 1) -> None:
         self.audit = audit
         self.owner = new_owner()
-        self._held: list[int] = []
+        self._at_once = at_once
+        self._held: set[int] = set()
+        self._next: deque[AuditRange] = deque()
+        """Claimed, and not taken yet."""
         self._beat_at = time.monotonic()
         self._got_on = False
 
     def take(self) -> AuditRange | None:
         """The next range that is not done and that nobody works on; None when there is none, or the audit is over."""
+        if not self._next:
+            self._next.extend(self._claimed())
+        return self._next.popleft() if self._next else None
+
+    def _claimed(self) -> list[AuditRange]:
         free = free_ranges(self.audit).order_by("number")
         with transaction.atomic(using=router.db_for_write(AuditRange)):
-            chosen = _first(free)
+            chosen = _first(free, self._at_once)
             if not chosen:
-                return None
-            taken = free.filter(pk__in=chosen).update(lease_owner=self.owner, lease_until=lease_end())
-        part = self._mine().exclude(pk__in=self._held).first() if taken else None
-        if part is not None:
-            self._held.append(part.pk)
-        return part
+                return []
+            free.filter(pk__in=chosen).update(lease_owner=self.owner, lease_until=lease_end())
+        ours = list(self._mine().exclude(pk__in=self._held).order_by("number"))
+        self._held.update(part.pk for part in ours)
+        return ours
 
-    def hold(self, part: AuditRange) -> None:
-        """Lock a range in the transaction that is open. Raises AlreadyRunning when another process has it, or nobody."""
+    def write(self, part: AuditRange, **values: Any) -> None:
+        """Write columns of a range, and so lock it, in the transaction that is open.
+
+        Raises AlreadyRunning when another process has it, or nobody; then nothing is written.
+        """
         mine = AuditRange.objects.filter(pk=part.pk, lease_owner=self.owner, state=AuditRange.State.PENDING)
-        if not mine.update(lease_until=lease_end()):
+        if not mine.update(**{"lease_until": lease_end(), **values}):
             self.audit.renew_lease()  # it knows whether somebody paused or ended the whole
             raise AlreadyRunning(
                 f"The lease of {part} ran out and another process took over. Nothing was lost."
             )
+        for name, value in values.items():
+            setattr(part, name, value)
         self._got_on = True
 
     def renew(self) -> None:
@@ -70,6 +85,7 @@ class Claims:
     def release(self) -> None:
         """Leave what is not done to others."""
         self._held.clear()
+        self._next.clear()
         self._mine().update(lease_owner="", lease_until=None)
 
     def _mine(self) -> QuerySet[AuditRange]:
@@ -112,14 +128,15 @@ def requests_of(audit: Audit) -> Counter[str]:
     return Counter(audit.requests) + _summed(audit.ranges.values_list("requests", flat=True))
 
 
-def _first(free: QuerySet[AuditRange]) -> Any:
-    """The key of the first of them, locked where the database can skip what others have locked.
+def _first(free: QuerySet[AuditRange], number: int) -> Any:
+    """The keys of the first of them, locked where the database can skip what others have locked.
 
-    SQLite has one writer at a time: there it is looked up within the UPDATE itself.
+    SQLite has one writer at a time: there they are looked up within the UPDATE itself.
     """
     if connections[free.db].features.has_select_for_update_skip_locked:
-        return [one.pk for one in free.select_for_update(skip_locked=True, of=("self",)).only("pk")[:1]]
-    return free.values("pk")[:1]
+        locked = free.select_for_update(skip_locked=True, of=("self",)).only("pk")
+        return [one.pk for one in locked[:number]]
+    return free.values("pk")[:number]
 
 
 def _summed(counted: Iterable[dict[str, int]]) -> Counter[str]:

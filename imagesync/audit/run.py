@@ -12,6 +12,9 @@ from imagesync.core.progress import Progress
 from imagesync.models import Audit
 from imagesync.records import Source
 
+CLAIMED_AT_ONCE = 16
+"""Ranges that are claimed by one query: nobody else wants any."""
+
 
 def carry_out(audit: Audit, source: Source, progress: Progress | None = None) -> Audit:
     """Work an opened or resumed audit off, to its end.
@@ -22,7 +25,10 @@ def carry_out(audit: Audit, source: Source, progress: Progress | None = None) ->
     course = Course(audit, source, progress or Progress())
     try:
         if begin(course):
-            Comparing(course, side_by_side=enough_for(source.workers)).run()
+            comparing = Comparing(
+                course, side_by_side=enough_for(source.workers), claimed_at_once=CLAIMED_AT_ONCE
+            )
+            comparing.run()
             audit.write(stage=Audit.Stage.CLOSING)
             close(course)
     finally:

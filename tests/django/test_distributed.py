@@ -422,12 +422,13 @@ def test_field__that_must_be_sorted_is_left_to_one_process(
     assert QUEUE == []
 
 
-def test_claims__each_range_goes_to_one(world: EmbeddedS3) -> None:
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_claims__each_range_goes_to_one(world: EmbeddedS3, at_once: int) -> None:
     audit = spread_audit()
     got: list[int] = []
 
     def take_all() -> None:
-        claims = Claims(audit)
+        claims = Claims(audit, at_once=at_once)
         while (part := claims.take()) is not None:
             got.append(part.pk)
         connection.close()
@@ -453,7 +454,23 @@ def test_claims__what_was_taken_over_is_not_written(world: EmbeddedS3) -> None:
     AuditRange.objects.filter(pk=part.pk).update(lease_owner="another")
 
     with pytest.raises(AlreadyRunning, match="took over"):
-        claims.hold(part)
+        claims.write(part, unreferenced=1)
+    assert not AuditRange.objects.filter(unreferenced=1).exists()
+
+
+def test_claims__of_several_those_not_taken_go_back_and_come_in_order(world: EmbeddedS3) -> None:
+    audit = spread_audit()
+    numbers = list(audit.ranges.order_by("number").values_list("number", flat=True))
+    claims, others = Claims(audit, at_once=3), Claims(audit)
+
+    first, other = claims.take(), others.take()
+    claims.release()
+    again = [part.number for part in iter(claims.take, None)]
+
+    assert first is not None
+    assert other is not None
+    assert (first.number, other.number) == (numbers[0], numbers[3])
+    assert again == [number for number in numbers if number != other.number]
 
 
 def test_clock__is_the_databases(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
