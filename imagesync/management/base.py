@@ -29,6 +29,7 @@ from imagesync.exceptions import (
     NothingMatches,
     PurgeRefused,
 )
+from imagesync.management.progress import TerminalProgress
 
 DONE = 0
 OUR_SIDE = 1
@@ -90,6 +91,17 @@ class ImageSyncCommand(BaseCommand):
     def handle(self, *args: Any, verbosity: int = 1, **options: Any) -> None:
         self._verbosity = verbosity
         self.run(**options)
+
+    @contextlib.contextmanager
+    def progress(self, interrupted: str = "") -> Iterator[TerminalProgress]:
+        """Shown on stderr while it lasts. ``interrupted`` tells whoever ends it what is kept and how to go on."""
+        shown = TerminalProgress(self.stderr, verbosity=self._verbosity)
+        try:
+            yield shown
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(interrupted) from None
+        finally:
+            shown.end()
 
     def confirm_number(self, number: int, question: str) -> None:
         """Have the number typed. Raises CommandError (exit 1) without a terminal, or at another answer."""

@@ -11,7 +11,6 @@ from imagesync.audit import cancel_audit, pause_audit, spread, wait_for
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.management.base import INTERRUPTED, OUR_SIDE, ImageSyncCommand
-from imagesync.management.progress import TerminalProgress
 from imagesync.models import Audit
 from imagesync.records import Source
 
@@ -30,16 +29,12 @@ class SharingCommand(ImageSyncCommand):
         return True
 
     def wait(self, audit: Audit) -> Audit:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
+        how_to_go_on = (
+            f"The cluster goes on with audit {audit.pk}. --resume {audit.pk} waits for it again, "
+            f"--pause {audit.pk} or --cancel {audit.pk} stops it."
+        )
+        with self.progress(how_to_go_on) as progress:
             wait_for(audit, progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"The cluster goes on with audit {audit.pk}. --resume {audit.pk} waits for it again, "
-                f"--pause {audit.pk} or --cancel {audit.pk} stops it."
-            ) from None
-        finally:
-            progress.end()
         if audit.state == Audit.State.CANCELLED:
             raise CommandError(f"Audit {audit.pk} was cancelled.", returncode=OUR_SIDE)
         if not audit.complete:

@@ -13,18 +13,21 @@ from imagesync.audit import (
     open_audit,
     resume_audit,
 )
-from imagesync.conf import app_settings
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import InvalidRequest, NothingMatches
 from imagesync.freshness import Outcome, freshness_of, keep_fresh
-from imagesync.management.base import (
-    FINDINGS,
-    STORE,
-    by_command,
-    output,
+from imagesync.management.arguments import (
+    add_field,
+    add_id,
+    add_output,
+    add_prefix,
+    add_storage,
+    parse_fail_on,
+    parse_sample,
+    parse_workers,
 )
-from imagesync.management.progress import TerminalProgress
+from imagesync.management.base import FINDINGS, STORE, by_command, output
 from imagesync.management.sharing import SharingCommand, audit_of
 from imagesync.metrics import lasting_gauges
 from imagesync.models import Audit
@@ -51,23 +54,11 @@ class Command(SharingCommand):
 """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
-        parser.add_argument(
-            "--field",
-            metavar="app.Model.field",
-            action="append",
-            default=[],
-            help="Only this file field (repeat).",
-        )
-        parser.add_argument("--prefix", default="", help="Only keys that start with this (the full key).")
+        add_storage(parser)
+        add_field(parser)
+        add_prefix(parser)
         parser.add_argument("--key", action="append", default=[], help="Only this full key (repeat).")
-        parser.add_argument(
-            "--id",
-            metavar="app.Model:pk",
-            action="append",
-            default=[],
-            help="Only this record; a bare pk means imagesync.Image (repeat).",
-        )
+        add_id(parser)
         parser.add_argument(
             "--sample", metavar="N", type=int, default=None, help="Only N records drawn at random."
         )
@@ -121,9 +112,7 @@ class Command(SharingCommand):
             default="text",
             help="Default: text. prometheus: figures for the textfile collector.",
         )
-        parser.add_argument(
-            "--output", metavar="FILE", default="", help="Write the report there instead of stdout."
-        )
+        add_output(parser)
         parser.add_argument(
             "--fail-on",
             metavar="VERDICT,...",
@@ -173,14 +162,11 @@ class Command(SharingCommand):
         self, fatal: frozenset[Verdict], format: str, limit: int, options: dict[str, Any]
     ) -> None:
         _refuse_with_stale(format, options)
-        sources = find_sources(alias=options["storage"], workers=_workers(options["workers"]))
+        sources = find_sources(alias=options["storage"], workers=parse_workers(options["workers"]))
         outcomes = []
         for source in sources:
-            progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-            try:
+            with self.progress() as progress:
                 outcomes.append(keep_fresh(source, started_by=by_command(), progress=progress))
-            finally:
-                progress.end()
         audits = [audit for outcome in outcomes for audit in outcome.audits]
         reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
         with output(options["output"], self.stdout, "What was found is kept in the database.") as out:
@@ -209,11 +195,11 @@ class Command(SharingCommand):
             prefix=options["prefix"],
             keys=options["key"],
             ids=options["id"],
-            sample=_positive(options["sample"], "--sample"),
+            sample=parse_sample(options["sample"]),
             adopt=options["adopt"],
         )
         sources = find_sources(
-            alias=options["storage"], fields=scope.fields, workers=_workers(options["workers"])
+            alias=options["storage"], fields=scope.fields, workers=parse_workers(options["workers"])
         )
         if scope.keys or scope.ids or scope.prefix:
             sources = [source for source in sources if _matches(source, scope)]
@@ -228,7 +214,7 @@ class Command(SharingCommand):
         if audit.distributed and audit.state == Audit.State.RUNNING and not audit.is_dead:
             return [self.wait(audit)]
         scope = Scope.from_dict(audit.scope)
-        sources = find_sources(fields=scope.fields, workers=_workers(options["workers"]))
+        sources = find_sources(fields=scope.fields, workers=parse_workers(options["workers"]))
         source = next(
             (one for one in sources if one.store.identity.fingerprint == audit.fingerprint), sources[0]
         )
@@ -236,15 +222,9 @@ class Command(SharingCommand):
         return [self.wait(resumed) if resumed.distributed else resumed]
 
     def _carry_out(self, audit: Audit, source: Source) -> Audit:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
+        kept = f"Audit {audit.pk} keeps what it has; go on with: check_s3_images --resume {audit.pk}"
+        with self.progress(kept) as progress:
             return carry_out(audit, source, progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"Audit {audit.pk} keeps what it has; go on with: check_s3_images --resume {audit.pk}"
-            ) from None
-        finally:
-            progress.end()
 
     def _exit(self, audits: list[Audit], fatal: frozenset[Verdict]) -> None:
         for audit in audits:
@@ -258,19 +238,6 @@ class Command(SharingCommand):
         told = ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(found.items()) if number)
         if told:
             raise CommandError(f"Found: {told}.", returncode=FINDINGS)
-
-
-def parse_fail_on(text: str) -> frozenset[Verdict]:
-    """The verdicts of ``--fail-on``. Raises InvalidRequest."""
-    if text.strip() == "none":
-        return frozenset()
-    try:
-        return frozenset(Verdict(word.strip()) for word in text.split(","))
-    except ValueError as error:
-        words = ", ".join(Verdict)
-        raise InvalidRequest(
-            f'--fail-on {text!r}: write "none" or verdicts with commas between: {words}.'
-        ) from error
 
 
 def _refuse_with_stale(format: str, options: dict[str, Any]) -> None:
@@ -290,20 +257,6 @@ def _freshness(outcome: Outcome) -> dict[str, Any]:
     identity = outcome.source.store.identity
     document = freshness_of(identity.fingerprint) or {"store": identity.fingerprint}
     return {"alias": identity.alias, "bucket": identity.bucket, "skipped": outcome.skipped, **document}
-
-
-def _positive(number: int | None, option: str) -> int:
-    if number is not None and number < 1:
-        raise InvalidRequest(f"{option} {number}: write a number from 1 on.")
-    return number or 0
-
-
-def _workers(number: int | None) -> int:
-    if number is None:
-        return app_settings().workers
-    if not 1 <= number <= 256:
-        raise InvalidRequest(f"--workers {number}: write a number from 1 to 256.")
-    return number
 
 
 def _matches(source: Source, scope: Scope) -> bool:

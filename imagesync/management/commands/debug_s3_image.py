@@ -9,6 +9,7 @@ from imagesync.core.conclusion import Outcome, worst
 from imagesync.doctor.image import ImageReport, debug_key, debug_record
 from imagesync.doctor.image_document import image_document
 from imagesync.exceptions import InvalidRequest
+from imagesync.management.arguments import add_storage
 from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, output
 from imagesync.records import checked_key, find_sources, parse_scope
 from imagesync.reports import IMAGE_FORMATS, write_images
@@ -42,7 +43,7 @@ class Command(ImageSyncCommand):
             default=None,
             help="The record that names it, instead of KEY; a bare pk means imagesync.Image.",
         )
-        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
+        add_storage(parser)
         parser.add_argument("--format", choices=IMAGE_FORMATS, default="text", help="Default: text.")
 
     def run(self, *, key: str | None, id: str | None, storage: str, format: str, **options: Any) -> None:

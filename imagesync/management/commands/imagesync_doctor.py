@@ -8,8 +8,8 @@ from django.core.management.base import CommandError
 from imagesync.conf import app_settings
 from imagesync.doctor.document import examination_document
 from imagesync.doctor.examination import Examination, examine
+from imagesync.management.arguments import add_storage
 from imagesync.management.base import FINDINGS, STORE, ImageSyncCommand, output
-from imagesync.management.progress import TerminalProgress
 from imagesync.records import Source, find_sources
 from imagesync.reports import EXAMINATION_FORMATS, write_examination, write_self_tests
 from imagesync.selftest.document import self_test_document
@@ -26,7 +26,7 @@ class Command(ImageSyncCommand):
 """
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
+        add_storage(parser)
         parser.add_argument(
             "--self-test",
             action="store_true",
@@ -65,14 +65,10 @@ class Command(ImageSyncCommand):
             )
 
     def _tested(self, source: Source) -> dict[str, Any]:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        alias = source.store.identity.alias
-        progress.begin(f"playing {len(TABLE)} answers to the client of storage {alias}", len(TABLE))
-        try:
-            storage = source.targets[0].field.storage
+        alias, storage = source.store.identity.alias, source.targets[0].field.storage
+        with self.progress() as progress:
+            progress.begin(f"playing {len(TABLE)} answers to the client of storage {alias}", len(TABLE))
             return self_test_document(alias, self_test(storage, on_row=progress.advance))
-        finally:
-            progress.end()
 
 
 def _exit(examination: Examination) -> None:

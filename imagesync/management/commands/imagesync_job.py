@@ -8,7 +8,6 @@ from django.core.management.base import CommandError
 from imagesync.exceptions import NothingMatches
 from imagesync.jobs import work_off
 from imagesync.management.base import OUR_SIDE, ImageSyncCommand
-from imagesync.management.progress import TerminalProgress
 from imagesync.models import Job
 
 HIDDEN = ("logged",)
@@ -30,13 +29,8 @@ class Command(ImageSyncCommand):
         asked = Job.objects.filter(pk=job).first()
         if asked is None:
             raise NothingMatches(f"There is no job {job}. The admin's list of jobs has their numbers.")
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
+        with self.progress(f"Nothing was lost; go on with: imagesync_job {job}") as progress:
             work_off(asked, progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"Nothing was lost; go on with: imagesync_job {job}") from None
-        finally:
-            progress.end()
         if asked.failure:
             raise CommandError(asked.failure, returncode=OUR_SIDE)
         told = "".join(f" {name}: {value}." for name, value in asked.outcome.items() if name not in HIDDEN)

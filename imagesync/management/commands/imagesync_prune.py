@@ -4,7 +4,6 @@ import argparse
 from typing import Any
 
 from imagesync.management.base import ImageSyncCommand, by_command, output
-from imagesync.management.progress import TerminalProgress
 from imagesync.reports import PRUNE_FORMATS, write_prune
 from imagesync.retention import Prune, execute_prune, plan_prune, prune_document
 
@@ -36,12 +35,6 @@ class Command(ImageSyncCommand):
             write_prune(out, format, prune_document(prune, dry_run=dry_run))
 
     def _execute(self, prune: Prune) -> None:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
+        kept = "What was removed is removed whole; imagesync_prune again takes the rest."
+        with self.progress(kept) as progress:
             execute_prune(prune, progress, by=by_command())
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                "What was removed is removed whole; imagesync_prune again takes the rest."
-            ) from None
-        finally:
-            progress.end()

@@ -9,8 +9,8 @@ from django.core.management.base import CommandError
 from imagesync.audit import carry_out, open_audit
 from imagesync.core.values import parse_duration, parse_ratio
 from imagesync.exceptions import InvalidRequest, NothingMatches
+from imagesync.management.arguments import add_field, add_id, add_output, add_prefix, add_storage
 from imagesync.management.base import STORE, ImageSyncCommand, by_command, output
-from imagesync.management.progress import TerminalProgress
 from imagesync.models import Audit, Purge
 from imagesync.purge.basis import Basis, basis_of
 from imagesync.purge.document import purge_document
@@ -37,22 +37,10 @@ class Command(ImageSyncCommand):
         parser.add_argument(
             "--audit", metavar="ID", type=int, default=None, help="Purge what this audit found."
         )
-        parser.add_argument("--storage", metavar="ALIAS", default="", help="Only this storage of STORAGES.")
-        parser.add_argument(
-            "--field",
-            metavar="app.Model.field",
-            action="append",
-            default=[],
-            help="Only this file field (repeat).",
-        )
-        parser.add_argument("--prefix", default="", help="Only keys that start with this (the full key).")
-        parser.add_argument(
-            "--id",
-            metavar="app.Model:pk",
-            action="append",
-            default=[],
-            help="Only this record; a bare pk means imagesync.Image (repeat).",
-        )
+        add_storage(parser)
+        add_field(parser)
+        add_prefix(parser)
+        add_id(parser)
         parser.add_argument(
             "--max-delete", metavar="N", type=int, default=None, help="Refuse to delete more than N."
         )
@@ -75,9 +63,7 @@ class Command(ImageSyncCommand):
             help="The bucket's name, typed: purge although nothing is present in it any more.",
         )
         parser.add_argument("--format", choices=PURGE_FORMATS, default="text", help="Default: text.")
-        parser.add_argument(
-            "--output", metavar="FILE", default="", help="Write the report there instead of stdout."
-        )
+        add_output(parser)
 
     def run(self, *, dry_run: bool, no_input: bool, format: str, **options: Any) -> None:
         scope = parse_scope(fields=options["field"], prefix=options["prefix"], ids=options["id"])
@@ -142,28 +128,18 @@ class Command(ImageSyncCommand):
         if basis is not None and basis.is_fresh and (may_be_union or basis.union is None):
             return basis
         self.say("There is no fresh audit of this store, so one runs first.")
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
         audit = open_audit(source, Scope(), started_by=by_command())
-        try:
+        kept = f"Nothing was purged. Go on with: check_s3_images --resume {audit.pk}"
+        with self.progress(kept) as progress:
             return Basis(carry_out(audit, source, progress))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"Nothing was purged. Go on with: check_s3_images --resume {audit.pk}"
-            ) from None
-        finally:
-            progress.end()
 
     def _execute(self, purge: Purge, source: Source) -> None:
-        progress = TerminalProgress(self.stderr, verbosity=self._verbosity)
-        try:
+        kept = (
+            f"Every deleted record has its tombstone (undo: restore_purged {purge.pk}); "
+            "purge_orphans again takes the rest."
+        )
+        with self.progress(kept) as progress:
             execute_plan(purge, source, progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"Every deleted record has its tombstone (undo: restore_purged {purge.pk}); "
-                "purge_orphans again takes the rest."
-            ) from None
-        finally:
-            progress.end()
 
 
 def _named(number: int) -> Audit:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from imagesync.exceptions import NothingMatches
+from imagesync.management.arguments import add_id
 from imagesync.management.base import OUR_SIDE, ImageSyncCommand, by_command, output
 from imagesync.models import Purge
 from imagesync.purge.document import restore_document
@@ -34,13 +35,7 @@ class Command(ImageSyncCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Show what would come back, and conflicts."
         )
-        parser.add_argument(
-            "--id",
-            metavar="app.Model:pk",
-            action="append",
-            default=[],
-            help="Only this record; a bare pk means imagesync.Image (repeat).",
-        )
+        add_id(parser)
         parser.add_argument("--no-input", "--noinput", action="store_true", help="Do not ask.")
         parser.add_argument("--format", choices=("text", "json"), default="text", help="Default: text.")
 
