@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
@@ -18,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from imagesync.admin.audit_scope import CHECK, command_of, scope_lines, with_storage
 from imagesync.admin.background import audit_again, audit_stores, log, now, queue, resume
 from imagesync.admin.dashboard import is_dead, money, percent_done, took
 from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
@@ -26,16 +25,12 @@ from imagesync.audit import audit_document, cancel_audit, finding_rows, pause_au
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.exceptions import InvalidRequest
 from imagesync.models import Audit
-from imagesync.records import Scope
 from imagesync.reports import audit_pieces, printable
 from imagesync.reports.audits import PROMISES
 from imagesync.reports.failed_reads import failed_read_lines
 from imagesync.reports.lines import estimate_lines, evidence_line, where_line
 
 EXPORTS = {"csv": "text/csv", "json": "application/json"}
-NAMED_ON_A_LINE = 20
-"""More keys or ids than these make no command that somebody would paste."""
-CHECK = "python manage.py check_s3_images"
 
 
 class AuditPages(admin.ModelAdmin):
@@ -271,47 +266,6 @@ def progress_line(progress: Mapping[str, Any]) -> str:
         minutes, seconds = divmod(progress["seconds_left"], 60)
         parts.append(_("about %(minutes)d min %(seconds)d s left") % {"minutes": minutes, "seconds": seconds})
     return ", ".join(parts)
-
-
-def command_of(audit: Audit) -> str:
-    """The command that audits the same records; empty when no line that can be pasted says it."""
-    scope = Scope.from_dict(audit.scope)
-    options: list[tuple[str, str]] = [("--field", label) for label in scope.fields]
-    if scope.sample:
-        options.append(("--sample", str(scope.sample)))
-    else:
-        options += [("--id", ":".join(one)) for one in scope.ids]
-    options += [("--key", key) for key in scope.keys]
-    options += [("--adopt", fingerprint) for fingerprint in scope.adopt]
-    options += [("--prefix", scope.prefix)] if scope.prefix else []
-    if len(options) > NAMED_ON_A_LINE or not all(_can_be_pasted(value) for _option, value in options):
-        return ""
-    words = [f"{option}={shlex.quote(value)}" for option, value in options]
-    return " ".join([with_storage(CHECK, audit.alias), *words, *([] if audit.marks else ["--no-mark"])])
-
-
-def _can_be_pasted(value: str) -> bool:
-    return printable(value) == value.replace("\\", "\\\\")
-
-
-def with_storage(command: str, alias: str) -> str:
-    return f"{command} --storage={shlex.quote(alias)}" if alias in settings.STORAGES else command
-
-
-def scope_lines(audit: Audit) -> list[str]:
-    """What the audit was asked to look at, in words."""
-    scope = Scope.from_dict(audit.scope)
-    lines = [_("the field %(field)s") % {"field": label} for label in scope.fields]
-    if scope.prefix:
-        lines.append(_("keys that begin with %(prefix)s") % {"prefix": printable(scope.prefix)})
-    if scope.sample:
-        lines.append(
-            _("%(drawn)s records drawn at random of %(all)s")
-            % {"drawn": f"{len(scope.ids):,}", "all": f"{scope.population:,}"}
-        )
-    elif scope.ids or scope.keys:
-        lines.append(_("%(number)s single records") % {"number": f"{len(scope.ids) + len(scope.keys):,}"})
-    return lines or [_("all records of this store")]
 
 
 def _pk(text: str) -> int | None:

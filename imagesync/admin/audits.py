@@ -12,7 +12,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from imagesync.admin.audit_page import CHECK, AuditPages, with_storage
+from imagesync.admin.audit_page import AuditPages
+from imagesync.admin.audit_scope import CHECK, with_storage
 from imagesync.admin.dashboard import LARGE, STANDINGS, dashboard, money, took
 from imagesync.admin.read_only import ReadOnlyAdmin, figures, who
 from imagesync.core.trust import BELIEVED

@@ -129,7 +129,7 @@ class Evidence:
     """S3's error code, or the class name of the client's exception when there was no answer."""
     request_id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """The headers that mattered, lower-case (``KEPT_HEADERS`` in storage/store.py)."""
+    """The headers that mattered, lower-case (``KEPT_HEADERS`` in storage/contract.py)."""
     size_bytes: int | None = None
     etag: str = ""
     """Without quotes."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imagesync.core.classify import classify_get, is_elsewhere
-from imagesync.core.conclusion import Conclusion, Facts, Found, Hidden, conclude
+from imagesync.core.conclusion import Conclusion, conclude
+from imagesync.core.image_facts import Facts, Found, Hidden
 from imagesync.core.shell import shell_word
 from imagesync.core.verdicts import Look, Reason, Verdict
 from imagesync.doctor.handed_out import HandedOut, browse_site_url

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.core.conclusion import Conclusion, Facts, Found, Hidden, Outcome, conclude, worst
+from imagesync.core.conclusion import Conclusion, Outcome, conclude, worst
 from imagesync.core.diagnosis import DIAGNOSES, Diagnosis, Place
+from imagesync.core.image_facts import Facts, Found, Hidden
 from imagesync.core.nearmiss import Slip
 from imagesync.core.shell import shell_word
 from imagesync.core.verdicts import Reason, Verdict

@@ -21,6 +21,7 @@ from django_q.conf import Conf
 from django_q.models import Task
 
 from imagesync.admin import audit_page, background, finding_pages
+from imagesync.admin.audit_scope import command_of
 from imagesync.admin.finding_pages import FindingFilter, filtered_findings, findings_page
 from imagesync.audit import open_audit
 from imagesync.exceptions import InvalidRequest
@@ -393,7 +394,7 @@ def test_command__audits_the_same_records_when_it_is_pasted(
     run("check_s3_images", *arguments)
     audit = Audit.objects.get()
 
-    assert audit_page.command_of(audit) == command
+    assert command_of(audit) == command
     if command:
         run(*shlex.split(command)[2:])
         again = Audit.objects.order_by("pk")[1]
@@ -403,4 +404,4 @@ def test_command__audits_the_same_records_when_it_is_pasted(
 def test_command__of_hundreds_of_records_is_not_offered(db: None) -> None:
     audit = Audit(scope={"keys": [f"{number}.jpg" for number in range(300)]})
 
-    assert audit_page.command_of(audit) == ""
+    assert command_of(audit) == ""
