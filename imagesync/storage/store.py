@@ -3,11 +3,10 @@ addressing are django-storages' settings and nothing else's."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -18,7 +17,6 @@ from imagesync.storage.answers import evidence_of, evidence_of_direct, evidence_
 from imagesync.storage.client import ClientOptions, client_of, identity_of, verification_of
 from imagesync.storage.contents import plain_page
 from imagesync.storage.contract import (
-    REGION_HEADER,
     KeyVersions,
     ListingAnswer,
     Store,
@@ -27,6 +25,7 @@ from imagesync.storage.contract import (
 )
 from imagesync.storage.direct import Direct, DirectCalls
 from imagesync.storage.names import exact_key, exact_keys, location_prefix, own_mapping
+from imagesync.storage.unsaid import SignedRegion, note_empty_answers
 from imagesync.storage.versions import MAX_VERSIONS, key_versions, versions_on, versions_refused
 
 __all__ = ["ClientOptions", "ListingAnswer", "S3Store", "Store", "StoreIdentity", "fingerprint", "is_s3"]
@@ -42,9 +41,6 @@ _OBJECT = (
 )
 _LISTING = ("RequestPayer", "ExpectedBucketOwner")
 _BUCKET = ("ExpectedBucketOwner",)
-# the root element: S3's VersioningConfiguration; others (moto's GetBucketVersioningOutput) call theirs alike
-_VERSIONING = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<[A-Za-z0-9:]*Versioning[A-Za-z0-9]*[\s/>]")
-_SIGNED_FOR = re.compile(r"Credential=[^/,]+/[0-9]{8}/([A-Za-z0-9-]+)/s3/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +106,9 @@ class S3Store:
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._identity = identity_of(client, alias, bucket, prefix)
-        self._this_thread = threading.local()
         self._direct = DirectCalls(client, bucket=bucket, verify=verify)
-        client.meta.events.register("before-send.s3", self._note_region)
-        client.meta.events.register("after-call.s3.GetBucketVersioning", _note_versioning)
-        client.meta.events.register("after-call.s3.GetBucketLocation", _note_location)
+        self._signed_region = SignedRegion(client, self._identity)
+        note_empty_answers(client)
 
     @classmethod
     def from_storage(cls, storage: Any, *, alias: str, options: ClientOptions | None = None) -> S3Store:
@@ -237,16 +231,16 @@ class S3Store:
     def _ask(self, kind: str, **parameters: Any) -> tuple[Evidence, Any]:
         """One call, as evidence, and its parsed answer when it was a success."""
         call = _CALLS[kind]
-        self._this_thread.region = ""
+        self._signed_region.note("")
         with self._lock:
             self._requests[kind] += 1
         try:
             given = self._given(kind, str(parameters.get("Key", self._identity.prefix)))
             answer = getattr(self._client, call.method)(Bucket=self._identity.bucket, **given, **parameters)
             _read_body(answer)
-            return self._with_region(evidence_of(call.operation, answer)), answer
+            return self._signed_region.tell(evidence_of(call.operation, answer)), answer
         except Exception as error:  # noqa: BLE001 - whatever S3's side does is an outcome, classified by its name
-            return self._with_region(evidence_of_error(call.operation, error)), None
+            return self._signed_region.tell(evidence_of_error(call.operation, error)), None
 
     def _given(self, kind: str, key: str) -> dict[str, Any]:
         """The storage's own parameters for a key, as far as the call takes them."""
@@ -262,26 +256,8 @@ class S3Store:
     def _told(self, kind: str, direct: Direct) -> Evidence:
         with self._lock:
             self._requests[kind] += 1
-        self._this_thread.region = direct.region
-        return self._with_region(evidence_of_direct(_CALLS[kind].operation, direct))
-
-    def _note_region(self, request: Any, **_event: Any) -> None:
-        """Before each request that botocore sends: which region is it signed for?"""
-        authorization = request.headers.get("Authorization", b"")
-        text = authorization.decode("latin-1") if isinstance(authorization, bytes) else str(authorization)
-        signed = _SIGNED_FOR.search(text)
-        self._this_thread.region = signed[1] if signed else ""
-
-    def _with_region(self, evidence: Evidence) -> Evidence:
-        """Tell the region that botocore followed a redirect to, where the answer itself does not.
-
-        It follows silently (botocore/utils.py, S3RegionRedirectorv2), and some servers (Swift) name the
-        bucket's region only in the error that it swallows. An ARN names its own region.
-        """
-        went = getattr(self._this_thread, "region", "")
-        if not went or went == self._identity.region or self._identity.bucket.startswith("arn:"):
-            return evidence
-        return replace(evidence, headers={REGION_HEADER: went, **evidence.headers})
+        self._signed_region.note(direct.region)
+        return self._signed_region.tell(evidence_of_direct(_CALLS[kind].operation, direct))
 
 
 def _read_body(answer: Mapping[str, Any]) -> None:
@@ -291,14 +267,3 @@ def _read_body(answer: Mapping[str, Any]) -> None:
     if body is not None:
         with body:
             body.read(1)
-
-
-def _note_versioning(http_response: Any, parsed: dict[str, Any], **_event: Any) -> None:
-    """Whether a GetBucketVersioning answer is one: never enabled is an empty element, and botocore takes an
-    empty body or a foreign page for the same."""
-    parsed["IsVersioningAnswer"] = _VERSIONING.match(http_response.content) is not None
-
-
-def _note_location(http_response: Any, parsed: dict[str, Any], **_event: Any) -> None:
-    """The same for GetBucketLocation: us-east-1 is an empty element."""
-    parsed["IsLocationAnswer"] = b"LocationConstraint" in http_response.content
