@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,33 +17,21 @@ from django.db import transaction
 
 from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.conf import app_settings
-from imagesync.core.freshness import (
-    SliceFacts,
-    cut,
-    due_at,
-    grouped,
-    joined,
-    laid_over,
-    next_stretch,
-    not_waiting,
-    retry_after,
-)
+from imagesync.core.freshness import SliceFacts, cut, joined, next_stretch
 from imagesync.core.progress import Progress
 from imagesync.exceptions import AlreadyRunning
+from imagesync.freshness.accounts import Accounts
 from imagesync.freshness.urgent import is_urgent, urgent_records, with_urgency
 from imagesync.models import Audit, Freshness
 from imagesync.models.leases import database_clock
 from imagesync.records import Scope, Source
-from imagesync.records.slices import labels_of, looked_at_by, store_slices, stored_slices
+from imagesync.records.slices import labels_of, store_slices, stored_slices
 from imagesync.records.splitting import estimated_records, split_keys
 
 SLICE_RECORDS = 50_000
 """About so many records has a slice: its checks of the store cost little beside them, and it takes seconds."""
 SECONDS = 60.0
 """After so long no further slice is begun."""
-TRIES = 3
-"""Single records whose looks all failed are tried so often before they wait for their slice."""
-UNFIT_AFTERWARDS = "unfit_afterwards"
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -100,6 +88,7 @@ class _Keeping:
         self.progress = progress
         self.outcome = Outcome(source)
         self.now = database_clock(Freshness)  # as audits note when they began
+        self.accounts = Accounts(within, SLICE_RECORDS, self.now)
 
     def run(self) -> None:
         while self._one_step():
@@ -162,12 +151,12 @@ class _Keeping:
         if running is not None and not running.is_dead:
             self.outcome.skipped = f"Audit {running.pk} looks at everything now."
             return False
-        if self._account_for_whole(freshness, whole.filter(state=Audit.State.FINISHED).first()):
+        if self.accounts.close_whole(freshness, whole.filter(state=Audit.State.FINISHED).first()):
             return True
         slices = stored_slices(freshness)
         chosen = next_stretch(slices, within=self.within, now=now, size=SLICE_RECORDS)
         if not chosen:
-            self._wait(freshness, slices, now)
+            self.accounts.wait(freshness, slices, now)
             return False
         scope = Scope(first_key=chosen[0].first_key, end_key=chosen[-1].end_key)
         records = estimated_records(self.source, scope)
@@ -176,6 +165,22 @@ class _Keeping:
             if keys and self._cut(freshness, slices, chosen, keys, records):
                 return True
         self._look(freshness, scope, under_way=None)
+        return True
+
+    def _cut(
+        self,
+        freshness: Freshness,
+        slices: list[SliceFacts],
+        chosen: list[SliceFacts],
+        keys: list[str],
+        records: int,
+    ) -> bool:
+        place = slices.index(chosen[0])
+        parts = cut(joined(chosen), keys, records)
+        with transaction.atomic():
+            if not freshness.take_turn():
+                raise AlreadyRunning("Another process has begun to look at what is due.")
+            store_slices(freshness, [*slices[:place], *parts, *slices[place + len(chosen) :]])
         return True
 
     def _look(self, freshness: Freshness, scope: Scope, *, under_way: dict[str, str] | None) -> None:
@@ -195,122 +200,11 @@ class _Keeping:
                 f"Audit {audit.pk} is paused; check_s3_images --resume {audit.pk} goes on with it."
             )
         if audit.complete or audit.state == Audit.State.CANCELLED:
-            self._account(freshness, audit)
+            self.accounts.close(freshness, audit)
         else:
             self._carry_out(freshness, resume_audit(audit, self.source))
 
     def _carry_out(self, freshness: Freshness, audit: Audit) -> None:
         carry_out(audit, self.source, self.progress)
         self.outcome.audits.append(audit)
-        self._account(freshness, audit)
-
-    # --- accounting ----------------------------------------------------------------------------------------
-
-    def _account(self, freshness: Freshness, audit: Audit) -> None:
-        """Write down what the audit says about slices and about what was urgent; once, whoever does it."""
-        now = self.now()
-        scope = Scope.from_dict(audit.scope)
-        slices = stored_slices(freshness)
-        upto: dict[str, Any] = {}
-        if scope.is_explicit:
-            has_failed = _learned_nothing(audit, freshness.failures)
-            if not has_failed:
-                upto = {name: datetime.fromisoformat(at) for name, at in (freshness.under_way or {}).items()}
-        else:
-            laid = self._laid_over(freshness, slices, audit)
-            has_failed = laid is None
-            if laid is not None:
-                slices = laid
-            elif not _store_failed(audit):  # the others have their turn meanwhile
-                has_failed = False
-                slices = _marked_failed(slices, scope, now)
-        failures = freshness.failures + 1 if has_failed else 0
-        with transaction.atomic():
-            taken = freshness.take_turn(
-                audit=None,
-                under_way=None,
-                failures=failures,
-                not_before=now + retry_after(failures) if failures else None,
-                in_order=freshness.in_order if scope.is_explicit else audit.in_order,
-                due_at=self._due_at(freshness, slices, now),
-                **upto,
-            )
-            if taken:
-                store_slices(freshness, slices)
-
-    def _account_for_whole(self, freshness: Freshness, audit: Audit | None) -> bool:
-        """An audit of everything looked at all slices, whoever asked for it."""
-        if audit is None or audit.pk == freshness.whole_audit_id or audit.started_at < freshness.began_at:
-            return False
-        slices = stored_slices(freshness)
-        laid = self._laid_over(freshness, slices, audit) or slices
-        with transaction.atomic():
-            if not freshness.take_turn(
-                whole_audit=audit,
-                in_order=freshness.in_order and audit.in_order,
-                due_at=self._due_at(freshness, laid, self.now()),
-            ):
-                raise AlreadyRunning("Another process has begun to look at what is due.")
-            store_slices(freshness, laid)
-        return True
-
-    def _laid_over(
-        self, freshness: Freshness, slices: list[SliceFacts], audit: Audit
-    ) -> list[SliceFacts] | None:
-        news = looked_at_by(audit)
-        if not news:
-            return None
-        laid = laid_over(slices, grouped(news, SLICE_RECORDS))
-        # where a slice costs a whole listing, all of them are looked at at once
-        return [joined(laid)] if laid is not None and not audit.in_order else laid
-
-    def _cut(
-        self,
-        freshness: Freshness,
-        slices: list[SliceFacts],
-        chosen: list[SliceFacts],
-        keys: list[str],
-        records: int,
-    ) -> bool:
-        place = slices.index(chosen[0])
-        parts = cut(joined(chosen), keys, records)
-        with transaction.atomic():
-            if not freshness.take_turn():
-                raise AlreadyRunning("Another process has begun to look at what is due.")
-            store_slices(freshness, [*slices[:place], *parts, *slices[place + len(chosen) :]])
-        return True
-
-    def _wait(self, freshness: Freshness, slices: list[SliceFacts], now: datetime) -> None:
-        Freshness.objects.filter(pk=freshness.pk, turn=freshness.turn).update(
-            due_at=self._due_at(freshness, slices, now)
-        )
-
-    def _due_at(self, freshness: Freshness, slices: list[SliceFacts], now: datetime) -> datetime:
-        free = not_waiting(slices, within=self.within, now=now)
-        next_at = due_at(free, began_at=freshness.began_at, within=self.within)
-        return next_at if next_at is not None else now + retry_after(1)
-
-
-def _learned_nothing(audit: Audit, failures: int) -> bool:
-    """Whether single records are to be looked at again first. One that cannot be looked at must not be tried for ever."""
-    if not audit.complete:  # somebody cancelled it
-        return True
-    if audit.trust != Audit.Trust.UNTRUSTWORTHY:
-        return False
-    return not audit.counts.get("records") or failures < TRIES
-
-
-def _store_failed(audit: Audit) -> bool:
-    """Whether it was the store that could not be looked at or believed, and not the slice."""
-    afterwards = any(reason["id"] == UNFIT_AFTERWARDS for reason in audit.reasons)
-    return not audit.counts.get("records") or afterwards
-
-
-def _marked_failed(slices: list[SliceFacts], scope: Scope, now: datetime) -> list[SliceFacts]:
-    end = scope.end_key
-    return [
-        replace(one, failed_at=now)
-        if one.first_key >= scope.first_key and (end is None or one.first_key < end)
-        else one
-        for one in slices
-    ]
+        self.accounts.close(freshness, audit)

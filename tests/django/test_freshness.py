@@ -24,7 +24,7 @@ from imagesync.conf import app_settings
 from imagesync.core.freshness import SPREAD, covers_everything, slice_of
 from imagesync.core.ranges import just_before
 from imagesync.exceptions import ListingBroken, NotInByteOrder
-from imagesync.freshness import freshness_of, keep, keep_fresh, urgent
+from imagesync.freshness import accounts, freshness_of, keep, keep_fresh, urgent
 from imagesync.models import Audit, FailedRead, Finding, Freshness, Image, Slice
 from imagesync.purge.basis import basis_of
 from imagesync.records import Scope, Source
@@ -346,7 +346,7 @@ def test_keep_fresh__a_report_that_cannot_be_looked_at_does_not_hold_the_others_
     audits = pass_time(source, clock, WEEK, every=timedelta(hours=4))
 
     explicit = [audit for audit in audits if audit.scope.get("ids")]
-    assert 1 <= len(explicit) <= keep.TRIES + 1
+    assert 1 <= len(explicit) <= accounts.TRIES + 1
     assert told(source)["share"] == 1.0
 
 
