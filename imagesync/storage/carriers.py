@@ -4,6 +4,7 @@ between than a certificate to check (a proxy, a certificate of the client's own)
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -26,8 +27,8 @@ class Answered(Protocol):
 class Carrier(Protocol):
     """Threads may share it."""
 
-    def ask(self, request: Any) -> Answered:
-        """``request`` is an AWSRequest, signed. May raise anything."""
+    def ask(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> Answered:
+        """``headers`` are complete and signed. May raise anything."""
         ...
 
 
@@ -48,15 +49,12 @@ class _Sockets:
         self._origins: dict[str, Connections] = {}
         self._lock = Lock()
 
-    def ask(self, request: Any) -> Answer:
-        scheme, _colon, rest = request.url.partition("://")
-        host, _slash, path = rest.partition("/")
-        origin = f"{scheme}://{host}"
+    def ask(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> Answer:
         connections = self._origins.get(origin)
         if connections is None:
             with self._lock:
                 connections = self._origins.setdefault(origin, self._connections(origin))
-        return connections.ask(request.method, f"/{path}", request.headers.items())
+        return connections.ask(method, target, headers.items())
 
     def _connections(self, origin: str) -> Connections:
         parts = urlsplit(origin)
@@ -101,7 +99,10 @@ class _Session:
             max_pool_connections=config.max_pool_connections,
         )
 
-    def ask(self, request: Any) -> _OfSession:
+    def ask(self, method: str, origin: str, target: str, headers: Mapping[str, str]) -> _OfSession:
+        from botocore.awsrequest import AWSRequest
+
+        request = AWSRequest(method=method, url=f"{origin}{target}", headers=headers, stream_output=True)
         return _OfSession(self._session.send(request.prepare()))
 
 

@@ -2,7 +2,7 @@
 
 botocore spends milliseconds of the interpreter on each request, whatever the number of threads. What it spends them on
 (endpoint, addressing, headers) is the same for every page of a bucket, so its first request is kept as a pattern, by its
-public events; the later ones are signed by its own signer, with credentials as fresh as its own. Only plain good answers
+public events; the later ones are signed as it signs (sigv4.py), with credentials as fresh as its own. Only plain good answers
 are taken. Everything else is None here, and the caller asks botocore, which knows retries, redirects and errors.
 tests/storage/test_direct.py holds both ways against each other.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imagesync.storage.carriers import Answered, Carrier, carrier_for
-from imagesync.storage.pattern import Pattern, Signing, pattern_of
+from imagesync.storage.pattern import Pattern, Signing, pattern_of, sorted_query
 from imagesync.storage.plain import says_no_such_key, tells_of_a_size, tells_of_an_object
 
 PATIENCE = 3
@@ -100,11 +100,7 @@ class DirectCalls:
             query.pop(name, None)
             if value:
                 query[name] = value
-        # S3 signs the query sorted by name ("Create a canonical request"); sent like that, it is signed as it is
-        text = "&".join(
-            f"{quote(name, safe='-_.~')}={quote(query[name], safe='-_.~')}" for name in sorted(query)
-        )
-        answer = self._sent(pattern, f"{pattern.url}?{text}", _whole)
+        answer = self._sent(pattern, pattern.place, sorted_query(query.items()), _whole)
         if answer is None:
             self.taken("ListObjectsV2", False)
         return answer
@@ -128,7 +124,7 @@ class DirectCalls:
         pattern = self._usable(operation, given)
         if pattern is None or not _is_plain_path(key) or not _has_bytes(key):
             return None
-        answer = self._sent(pattern, f"{pattern.url}/{quote(key, safe='/~')}", read)
+        answer = self._sent(pattern, f"{pattern.place}/{quote(key, safe='/~')}", "", read)
         found = answer if answer is not None and is_plain(answer) else None
         self.taken(operation, found is not None)
         return found
@@ -151,14 +147,13 @@ class DirectCalls:
                 return None
         return pattern
 
-    def _sent(self, pattern: Pattern, url: str, read: Callable[[Answered], bytes]) -> Direct | None:
-        from botocore.awsrequest import AWSRequest
-
+    def _sent(
+        self, pattern: Pattern, path: str, query: str, read: Callable[[Answered], bytes]
+    ) -> Direct | None:
         try:
-            request = AWSRequest(method=pattern.method, url=url, headers=pattern.headers, stream_output=True)
-            if pattern.auth is not None:
-                pattern.auth().add_auth(request)
-            answer = self._carried_by().ask(request)
+            headers = pattern.signed(path, query)
+            target = f"{path}?{query}" if query else path
+            answer = self._carried_by().ask(pattern.method, pattern.origin, target, headers)
             body = read(answer)
         except Exception:  # noqa: BLE001 - botocore is asked then, and what it says is the answer
             return None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit
 
+from imagesync.storage.sigv4 import Signatures, signatures_like
+
 PORTS = {"http": 80, "https": 443}
 _OF_ONE_REQUEST = (
-    "host",
     "authorization",
     "x-amz-date",
     "x-amz-security-token",
@@ -25,15 +26,33 @@ class Pattern:
     """A request that was answered well."""
 
     method: str
-    url: str
-    """Without query; of an object, without its key."""
+    origin: str
+    """Scheme, host and port."""
+    place: str
+    """The path, without the key of an object."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
     auth: Callable[[], Any] | None
     """Makes botocore's signer of the moment; None for requests without signature."""
+    signatures: Signatures | None
+    """The same signatures in a fraction of the time; None where only botocore can make them."""
     region: str
     given: Mapping[str, Any]
     """The storage's own parameters of the call: the headers hold for nothing else."""
+
+    def signed(self, path: str, query: str = "") -> Mapping[str, str]:
+        """The headers of one request. ``query`` is sorted by name. Raises what botocore raises for want of credentials."""
+        if self.auth is None:
+            return self.headers
+        auth = self.auth()
+        if self.signatures is not None and auth.credentials is not None:
+            return {**self.headers, **self.signatures.headers(self.method, path, query, auth.credentials)}
+        from botocore.awsrequest import AWSRequest
+
+        url = f"{self.origin}{path}?{query}" if query else f"{self.origin}{path}"
+        request = AWSRequest(method=self.method, url=url, headers=self.headers)
+        auth.add_auth(request)
+        return dict(request.headers.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +96,30 @@ def pattern_of(
     place = parts.path.removesuffix(path)
     if not _is_of_the_bucket(parts.netloc, place, endpoint=endpoint, bucket=bucket):
         return None
+    headers = {"Host": _host(parts), **_texts(sent.headers)}
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    signatures = None
+    if version == "s3v4":
+        as_signed = {name.lower(): text for name, text in headers.items()}
+        signatures = signatures_like(as_signed, method, parts.path, sorted_query(query), auth().credentials)
     return Pattern(
         method=method,
-        url=f"{parts.scheme}://{parts.netloc}{place}",
-        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
-        headers={
-            # else the signer finds it out of the URL, twice a request
-            "Host": _host(parts),
-            **{
-                name: text
-                for name, text in _texts(sent.headers).items()
-                if name.lower() not in _OF_ONE_REQUEST
-            },
-        },
+        origin=f"{parts.scheme}://{parts.netloc}",
+        place=place,
+        query=dict(query),
+        # the host too, else the signer finds it out of the URL, twice a request
+        headers={name: text for name, text in headers.items() if name.lower() not in _OF_ONE_REQUEST},
         auth=None if version is UNSIGNED else auth,
+        signatures=signatures,
         region=region,
         given=given,
     )
+
+
+def sorted_query(parameters: Iterable[tuple[str, str]]) -> str:
+    """S3 signs the query sorted by name ("Create a canonical request"); sent like that, it is signed as it is."""
+    encoded = sorted((quote(name, safe="-_.~"), quote(value, safe="-_.~")) for name, value in parameters)
+    return "&".join([f"{name}={value}" for name, value in encoded])
 
 
 def _is_of_the_bucket(host: str, place: str, *, endpoint: str, bucket: str) -> bool:
@@ -116,4 +142,5 @@ def _texts(headers: Any) -> dict[str, str]:
     return {
         name: value.decode("latin-1") if isinstance(value, bytes) else str(value)
         for name, value in headers.items()
+        if name.lower() != "host"
     }
