@@ -21,7 +21,9 @@ PLAIN = "PlainEntries"
 """Where a page that was read from its bytes holds its objects."""
 
 _BEGIN, _END = b"<Contents>", b"</Contents>"
-_TEXT = rb"[ -%'-;=?-~]*"  # printable ASCII but for & < >: what XML neither treats nor refuses
+# printable ASCII but for & < >: what XML neither treats nor refuses. Here and below nothing is tried again with less
+# ("*+"): what follows never matches what was taken, and remembering where to go back to takes a tenth of the time
+_TEXT = rb"[ -%'-;=?-~]*+"
 _FIRST_ENTRY = re.compile(rb"<Contents>((?:<([A-Za-z]+)>[^<>]*</\2>)+)</Contents>")
 _ELEMENT = re.compile(rb"<([A-Za-z]+)>")
 SPACE = rb"[ \t\r\n]*"  # what XML calls white space; \s is more
@@ -202,16 +204,16 @@ def _shape(names: tuple[bytes, ...], read: tuple[bytes, ...], *, ordinary: bool 
     return re.compile(_BEGIN + elements + _END)
 
 
-_DAY = rb"(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+_DAY = rb"(?>(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 _LEAP_DAY = rb"[12][0-9](?:0[48]|[2468][048]|[13579][26])-02-29"  # of centuries botocore tells
 _TEXTS = {
-    b"Size": rb"(?:0|[1-9][0-9]{0,17})",
-    b"ETag": rb"(?:&quot;|\")?[!#-%'-;=?-~]{0,128}(?:&quot;|\")?",
+    b"Size": rb"(?:0|[1-9][0-9]{0,17}+)",
+    b"ETag": rb"(?:&quot;|\")?+[!#-%'-;=?-~]{0,128}+(?:&quot;|\")?+",
     # botocore refuses a page with a time that is none
-    b"LastModified": rb"(?:[12][0-9]{3}-" + _DAY + rb"|" + _LEAP_DAY + rb")"
-    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?Z",
+    b"LastModified": rb"(?>[12][0-9]{3}-" + _DAY + rb"|" + _LEAP_DAY + rb")"
+    rb"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6}+)?+Z",
 }
-_ORDINARY = {b"Size": rb"[1-9][0-9]{0,17}", b"StorageClass": rb"STANDARD"}
+_ORDINARY = {b"Size": rb"[1-9][0-9]{0,17}+", b"StorageClass": rb"STANDARD"}
 
 
 def _keys(column: Sequence[bytes], *, url_encoded: bool) -> list[str]:

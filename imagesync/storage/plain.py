@@ -85,12 +85,10 @@ def tells_of_a_size(headers: Mapping[str, str]) -> bool:
 
 
 def _are_read(headers: Mapping[str, str]) -> bool:
-    return all(_is_read(headers.get(name), how, read) for name, how, read in _READ_BY_BOTOCORE)
+    return all(_is_read(headers[name], how, read) for name, how, read in _READ_BY_BOTOCORE if name in headers)
 
 
-def _is_read(value: str | None, pattern: re.Pattern[str], read: Callable[[str], object]) -> bool:
-    if value is None:
-        return True
+def _is_read(value: str, pattern: re.Pattern[str], read: Callable[[str], object]) -> bool:
     if pattern.fullmatch(value) is None:
         return False
     try:
