@@ -18,7 +18,7 @@ from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.trust import Trust, canary_failure, collapse
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
-from imagesync.records import Record, Scope, Source, Target, ordered_records
+from imagesync.records import Cursor, Record, Scope, Source, Target, ordered_records
 from imagesync.records.stream import base_rows
 from imagesync.storage.probe import look, look_all, utc_now
 
@@ -26,9 +26,10 @@ PART_THAT_IS_NEW = 4
 """An audit of a part of the records changes one in so many canaries."""
 
 
-def canary(record: Record) -> list[str]:
+def canary(place: Cursor) -> list[str]:
     """A record that was seen present, as ``Audit.canaries`` holds it."""
-    return [record.target.label, str(record.pk), record.key]
+    key, label, pk = place
+    return [label, str(pk), key]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def look_at_canaries(
         return Sighting(Trust.UNTRUSTWORTHY, [canary_failure(len(failed), len(verdicts), failed[0])])
     if verdicts and all(seen.verdict is Verdict.MISSING for _record, seen in verdicts):
         return Sighting(Trust.DEGRADED, [collapse(len(verdicts), source.store.identity.bucket)])
-    present = [canary(record) for record, seen in verdicts if seen.verdict is Verdict.PRESENT]
+    present = [canary(record.cursor) for record, seen in verdicts if seen.verdict is Verdict.PRESENT]
     return Sighting(Trust.TRUSTWORTHY, present=present)
 
 

@@ -237,10 +237,10 @@ class RangeScan:
 
     def _offer_canaries(self, chunk: Chunk, begin: int, end: int, not_present: set[int]) -> None:
         if not not_present:
-            self.canaries.offer(end - begin, lambda n: canary(chunk.record(begin + n)))
+            self.canaries.offer(end - begin, lambda n: canary(chunk.cursor(begin + n)))
             return
         present = [index for index in range(begin, end) if index not in not_present]
-        self.canaries.offer(len(present), lambda n: canary(chunk.record(present[n])))
+        self.canaries.offer(len(present), lambda n: canary(chunk.cursor(present[n])))
 
     def _note(self, judgement: Judgement) -> None:
         self._batch.counts[judgement.look.verdict] += 1
@@ -269,7 +269,7 @@ class RangeScan:
             judgement = self._judge.looked_at(record, seen)
             self._note(judgement)
             if judgement.look.verdict is Verdict.PRESENT:
-                self.canaries.offer(1, lambda _n, record=record: canary(record))  # type: ignore[misc]
+                self.canaries.offer(1, lambda _n, place=record.cursor: canary(place))  # type: ignore[misc]
 
     def _leave_unseen(self, failure: ListingBroken) -> Iterator[Answer[Any] | Batch]:
         """The listing broke off: what lies behind is not absent but unseen."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from imagesync.records.chunks import Chunk, record_chunks
 from imagesync.records.failed_reads import report_failed_read
-from imagesync.records.keyset import Cursor
 from imagesync.records.pages import prefetch_verdicts
 from imagesync.records.scope import Scope, checked_key, parse_scope
-from imagesync.records.stream import Record, count_records, ordered_records
+from imagesync.records.stream import Cursor, Record, count_records, ordered_records
 from imagesync.records.targets import Source, Target, find_sources, find_targets, record_label, store_options
 
 __all__ = [

@@ -13,14 +13,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 from imagesync.core.verdicts import Expected, Verdict
-from imagesync.records.keyset import Cursor, Row, rows_in_key_order
+from imagesync.records.keyset import Row, rows_in_key_order
 from imagesync.records.presorted import PresortedRows
 from imagesync.records.scope import Scope
-from imagesync.records.stream import Record, explicit_records, unreadable_records
+from imagesync.records.stream import Cursor, Record, explicit_records, unreadable_records
 from imagesync.records.targets import Source, Target
 from imagesync.storage.store import Store
 
@@ -122,7 +123,7 @@ def record_chunks(
     if scope.is_explicit:
         records = sorted(
             (record for target in source.targets for record in explicit_records(target, store, scope)),
-            key=lambda record: (record.key, record.target.label, record.pk),
+            key=attrgetter("cursor"),
         )
         behind = [record for record in records if _is_behind(record, after)]
         for start in range(0, len(behind), size):

@@ -24,13 +24,11 @@ from django.db.models.functions import NullIf
 
 from imagesync.core.verdicts import Verdict
 from imagesync.records.scope import Scope
-from imagesync.records.stream import byte_ordered, rows_in_scope
+from imagesync.records.stream import Cursor, byte_ordered, rows_in_scope
 from imagesync.records.targets import Target
 from imagesync.records.unreadable import readable
 from imagesync.storage.store import Store
 
-Cursor = tuple[str, str, Any]
-"""(key, field label, pk): where the order of an audit's records has come to."""
 Row = tuple[Any, ...]
 """(pk, name), and for rows that remember: verdict and store (None where marked present here), size, ETag."""
 

@@ -13,9 +13,10 @@ from contextlib import ExitStack, contextmanager
 from itertools import dropwhile, islice
 
 from imagesync.models.indexes import has_byte_order_index
-from imagesync.records.keyset import Cursor, Row, as_stored, rows_by_pk
+from imagesync.records.keyset import Row, as_stored, rows_by_pk
 from imagesync.records.scope import Scope
 from imagesync.records.splitting import estimated_rows
+from imagesync.records.stream import Cursor
 from imagesync.records.targets import Source, Target
 from imagesync.storage.spool import SortedSpool
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -28,6 +29,8 @@ from imagesync.storage.store import Store
 BATCH = 2000
 IN_CHUNK = 500
 
+Cursor = tuple[str, str, Any]
+"""(key, field label, pk): where the order of an audit's records has come to."""
 RecordKey = tuple[int, str, str]
 """(content type id, pk as text, field): a record's file, as findings and failed reads name it."""
 
@@ -57,6 +60,11 @@ class Record:
         return record_label(self.target.model, self.pk)
 
     @property
+    def cursor(self) -> Cursor:
+        """Its place in the order of an audit's records."""
+        return self.key, self.target.label, self.pk
+
+    @property
     def identity(self) -> RecordKey:
         return self.target.content_type.pk, str(self.pk), self.target.field.name
 
@@ -64,7 +72,7 @@ class Record:
 def ordered_records(source: Source, scope: Scope) -> list[Record]:
     """The single records that a scope names, in the order (key, field, pk)."""
     found = [record for target in source.targets for record in explicit_records(target, source.store, scope)]
-    return sorted(found, key=lambda record: (record.key, record.target.label, record.pk))
+    return sorted(found, key=attrgetter("cursor"))
 
 
 def count_records(source: Source, scope: Scope) -> int:
