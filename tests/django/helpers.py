@@ -16,6 +16,7 @@ from imagesync.audit import carry_out, open_audit
 from imagesync.models import Audit, Image
 from imagesync.purge.restore_rows import Conflict, put_back
 from imagesync.records import Scope, Source
+from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 
 STORE = "f" * 16
@@ -27,6 +28,14 @@ def make_images(*names: str, **values: Any) -> list[Image]:
     """Records by name, old enough for every grace period."""
     rows = [Image(file=name, title=name[:255], **{"created_at": LONG_AGO, **values}) for name in names]
     return Image.objects.bulk_create(rows)
+
+
+def half_of_them(s3: EmbeddedS3, folder: str = "") -> EmbeddedS3:
+    """Six records in a folder, and the objects of three."""
+    make_images(*(f"{folder}{number}.jpg" for number in range(6)))
+    for number in range(0, 6, 2):
+        s3.put(BUCKET, f"{folder}{number}.jpg")
+    return s3
 
 
 def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:

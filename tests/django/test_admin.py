@@ -16,14 +16,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "/admin/imagesync/image/"
 
 
-@pytest.fixture
-def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"{number}.jpg")
-    return s3
-
-
 def test_changelist__filters_by_verdict_and_offers_no_stock_delete(
     half: EmbeddedS3, admin_client: Client
 ) -> None:

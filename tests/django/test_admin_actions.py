@@ -36,14 +36,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PRODUCTS = "/shop/testapp/product/"
 
 
-@pytest.fixture
-def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"{number}.jpg")
-    return s3
-
-
 def image(name: str) -> Image:
     return Image.objects.get(file=name)
 

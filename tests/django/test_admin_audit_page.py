@@ -32,7 +32,7 @@ from project.embedded_s3 import EmbeddedS3
 from project.settings import Q_CLUSTER
 from tests.conftest import BUCKET
 from tests.django.admin_helpers import page_of, said, staff
-from tests.django.helpers import make_images, run, verdicts
+from tests.django.helpers import half_of_them, make_images, run, verdicts
 from tests.processes import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,10 +42,7 @@ LIST = "/admin/imagesync/audit/"
 
 @pytest.fixture
 def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"a/{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"a/{number}.jpg")
-    return s3
+    return half_of_them(s3, "a/")
 
 
 @pytest.fixture

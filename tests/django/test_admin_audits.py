@@ -21,7 +21,7 @@ from imagesync.records import Source
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_helpers import page_of
-from tests.django.helpers import make_images, run
+from tests.django.helpers import half_of_them, make_images, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,10 +30,7 @@ LIST = "/admin/imagesync/audit/"
 
 @pytest.fixture
 def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"a/{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"a/{number}.jpg")
-    return s3
+    return half_of_them(s3, "a/")
 
 
 def test_dashboard__says_that_nothing_was_audited_yet(admin_client: Client) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,28 +24,20 @@ from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore
 from tests.django.admin_pages import act, act_on_all, said, token_of
-from tests.django.helpers import audited, make_images, run
+from tests.django.freshening import RECORDS, WEEK, pass_time
+from tests.django.helpers import LONG_AGO, audited, make_images, run
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WEEK, DAY = timedelta(days=7), timedelta(days=1)
-RECORDS, GONE = 300, 10
-
-
-@pytest.fixture(autouse=True)
-def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    monkeypatch.setattr(keep, "SLICE_RECORDS", 80)
-    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 60)
-    settings.IMAGESYNC = {**settings.IMAGESYNC, "FRESHNESS": "7d"}
+DAY = timedelta(days=1)
+GONE = 10
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]:
-    monkeypatch.setattr("imagesync.models.leases._database_now", lambda _model: timezone.now())
-    with time_machine.travel(START, tick=False) as traveller:
-        yield traveller
+def small_slices(small_slices: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of them, so that some are fresh and others are not."""
+    monkeypatch.setattr(keep, "SLICE_RECORDS", 80)
 
 
 @pytest.fixture
@@ -57,15 +49,8 @@ def kept(memory_source: MakeSource, clock: time_machine.Coordinates) -> tuple[Me
     for number, name in enumerate(names):
         if number % (RECORDS // GONE):
             store.put(name)
-    pass_time(source, clock, WEEK)
+    pass_time(source, clock, WEEK, every=timedelta(hours=6))
     return store, source
-
-
-def pass_time(source: Source, clock: time_machine.Coordinates, during: timedelta) -> None:
-    end = timezone.now() + during
-    while timezone.now() < end:
-        keep_fresh(source)
-        clock.shift(timedelta(hours=6))
 
 
 def planned(source: Source, **limits: Any) -> Purge:
@@ -378,7 +363,7 @@ def test_union__a_record_that_only_a_single_look_found_missing_waits_for_its_sli
     kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates
 ) -> None:
     store, source = kept
-    newest = max(stored_slices(Freshness.objects.get()), key=lambda one: one.looked_at or START)
+    newest = max(stored_slices(Freshness.objects.get()), key=lambda one: one.looked_at or LONG_AGO)
     inside = next(one for one in Image.objects.filter(verdict="present") if newest.holds(one.file.name))
     clock.shift(timedelta(minutes=5))
     store.delete(inside.file.name)

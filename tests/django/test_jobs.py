@@ -21,20 +21,12 @@ from imagesync.records import Scope
 from imagesync.records.selected import counted
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import LONG_AGO, make_images, run, verdicts
+from tests.django.helpers import LONG_AGO, run, verdicts
 from tests.testapp.models import Child, Document
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FIELD = "imagesync.Image.file"
-
-
-@pytest.fixture
-def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"{number}.jpg")
-    return s3
 
 
 def make_job(kind: str, rows: Any, **values: Any) -> Job:

@@ -27,14 +27,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def half(memory_source: MakeSource) -> tuple[MemoryStore, Source]:
+def half(four_of_seven: tuple[MemoryStore, Source]) -> tuple[MemoryStore, Source]:
     """Four present, three missing, audited."""
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg", "c.jpg", "d.jpg", "x.jpg", "y.jpg", "z.jpg")
-    for key in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
-        store.put(key)
-    audited(source)
-    return store, source
+    audited(four_of_seven[1])
+    return four_of_seven
 
 
 def plan(source: Source, **limits: Any) -> Purge:

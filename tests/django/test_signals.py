@@ -56,16 +56,6 @@ def listen() -> Iterator[Listen]:
             signal.disconnect(listener, sender=sender)
 
 
-@pytest.fixture
-def half(memory_source: MakeSource) -> tuple[MemoryStore, Source]:
-    """Four present, three missing."""
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg", "c.jpg", "d.jpg", "x.jpg", "y.jpg", "z.jpg")
-    for key in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
-        store.put(key)
-    return store, source
-
-
 def label(name: str) -> str:
     return f"imagesync.Image:{Image.objects.get(file=name).pk}"
 
@@ -81,8 +71,8 @@ def changes(heard: list[dict[str, Any]]) -> set[VerdictChange]:
 
 
 @COMMITS
-def test_audit_finished__is_told_once_of_each_audit(half: Any, listen: Listen) -> None:
-    store, source = half
+def test_audit_finished__is_told_once_of_each_audit(four_of_seven: Any, listen: Listen) -> None:
+    store, source = four_of_seven
     heard = listen(signals.audit_finished)
 
     audit = audited(source)
@@ -95,8 +85,10 @@ def test_audit_finished__is_told_once_of_each_audit(half: Any, listen: Listen) -
 
 
 @COMMITS
-def test_verdicts_changed__names_each_record_with_its_old_and_new_verdict(half: Any, listen: Listen) -> None:
-    store, source = half
+def test_verdicts_changed__names_each_record_with_its_old_and_new_verdict(
+    four_of_seven: Any, listen: Listen
+) -> None:
+    store, source = four_of_seven
     heard = listen(signals.verdicts_changed)
 
     audit = audited(source)
@@ -115,8 +107,8 @@ def test_verdicts_changed__names_each_record_with_its_old_and_new_verdict(half: 
     assert changes(heard) == {VerdictChange(label("x.jpg"), "missing", "present")}
 
 
-def test_verdicts_changed__unchanged_rows_cost_no_query(half: Any, listen: Listen) -> None:
-    _store, source = half
+def test_verdicts_changed__unchanged_rows_cost_no_query(four_of_seven: Any, listen: Listen) -> None:
+    _store, source = four_of_seven
     audited(source)
     with CaptureQueriesContext(connection) as unheard:
         audited(source)
@@ -144,8 +136,8 @@ def test_verdicts_changed__many_records_come_in_few_batches(
 
 
 @COMMITS
-def test_verdicts_changed__a_mark_that_is_cleared_is_told_too(half: Any, listen: Listen) -> None:
-    _store, source = half
+def test_verdicts_changed__a_mark_that_is_cleared_is_told_too(four_of_seven: Any, listen: Listen) -> None:
+    _store, source = four_of_seven
     audited(source)
     heard = listen(signals.verdicts_changed, sender=Image)
 
@@ -157,8 +149,10 @@ def test_verdicts_changed__a_mark_that_is_cleared_is_told_too(half: Any, listen:
     assert heard[0]["audit"] is None
 
 
-def test_verdicts_changed__a_receiver_of_another_model_hears_nothing(half: Any, listen: Listen) -> None:
-    _store, source = half
+def test_verdicts_changed__a_receiver_of_another_model_hears_nothing(
+    four_of_seven: Any, listen: Listen
+) -> None:
+    _store, source = four_of_seven
     heard = listen(signals.verdicts_changed, sender=Document)
 
     audited(source)
@@ -166,8 +160,8 @@ def test_verdicts_changed__a_receiver_of_another_model_hears_nothing(half: Any, 
     assert heard == []
 
 
-def test_nothing_is_told_of_what_is_rolled_back(half: Any, listen: Listen) -> None:
-    _store, source = half
+def test_nothing_is_told_of_what_is_rolled_back(four_of_seven: Any, listen: Listen) -> None:
+    _store, source = four_of_seven
     finished, changed = listen(signals.audit_finished), listen(signals.verdicts_changed)
 
     with transaction.atomic():
@@ -181,9 +175,9 @@ def test_nothing_is_told_of_what_is_rolled_back(half: Any, listen: Listen) -> No
 
 @COMMITS
 def test_receivers_that_raise_break_no_audit_no_purge_and_no_restore(
-    half: Any, listen: Listen, caplog: pytest.LogCaptureFixture
+    four_of_seven: Any, listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _store, source = half
+    _store, source = four_of_seven
     names = ("audit_finished", "verdicts_changed", "purged", "restored")
     for name in names:
         listen(signals.SIGNALS[name], raises=DatabaseError(f"{name} is broken"))
@@ -201,8 +195,8 @@ def test_receivers_that_raise_break_no_audit_no_purge_and_no_restore(
 
 
 @COMMITS
-def test_purged_and_restored__name_what_went_and_what_came_back(half: Any, listen: Listen) -> None:
-    _store, source = half
+def test_purged_and_restored__name_what_went_and_what_came_back(four_of_seven: Any, listen: Listen) -> None:
+    _store, source = four_of_seven
     audited(source)
     gone = {PurgedRecord(label(f"{one}.jpg"), "file", f"{one}.jpg", "delete") for one in "xyz"}
     went, back = listen(signals.purged), listen(signals.restored)
@@ -220,9 +214,9 @@ def test_purged_and_restored__name_what_went_and_what_came_back(half: Any, liste
 
 @COMMITS
 def test_purged__is_not_told_of_a_batch_that_the_database_refused(
-    half: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
+    four_of_seven: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _store, source = half
+    _store, source = four_of_seven
     audited(source)
     heard = listen(signals.purged)
     held = label("y.jpg")
@@ -245,8 +239,10 @@ VETO = Veto("the bucket is being migrated.", "Wait for the end of it.")
 
 
 @pytest.mark.parametrize("said", [{"answer": VETO}, {"raises": VETO}], ids=["returned", "raised"])
-def test_purge_planned__a_veto_refuses_the_plan(half: Any, listen: Listen, said: dict[str, Any]) -> None:
-    _store, source = half
+def test_purge_planned__a_veto_refuses_the_plan(
+    four_of_seven: Any, listen: Listen, said: dict[str, Any]
+) -> None:
+    _store, source = four_of_seven
     audited(source)
     listen(signals.purge_planned, raises=RuntimeError("password=hunter2"))
     heard = listen(signals.purge_planned, **said)
@@ -272,9 +268,9 @@ def test_purge_planned__a_veto_refuses_the_plan(half: Any, listen: Listen, said:
     ],
 )
 def test_purge_planned__whatever_is_no_clear_yes_refuses(
-    half: Any, listen: Listen, said: dict[str, Any], told: str
+    four_of_seven: Any, listen: Listen, said: dict[str, Any], told: str
 ) -> None:
-    _store, source = half
+    _store, source = four_of_seven
     audited(source)
     listen(signals.purge_planned, **said)
 
@@ -286,9 +282,9 @@ def test_purge_planned__whatever_is_no_clear_yes_refuses(
 
 
 def test_purge_planned__none_agrees_and_the_command_obeys_a_veto(
-    half: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
+    four_of_seven: Any, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _store, source = half
+    _store, source = four_of_seven
     audited(source)
     heard = listen(signals.purge_planned)
     assert plan(source).state == "planned"
@@ -304,9 +300,9 @@ def test_purge_planned__none_agrees_and_the_command_obeys_a_veto(
 
 
 def test_purge_planned__is_not_asked_of_an_empty_plan_nor_of_one_that_a_rail_refuses(
-    half: Any, listen: Listen
+    four_of_seven: Any, listen: Listen
 ) -> None:
-    store, source = half
+    store, source = four_of_seven
     audited(source)
     heard = listen(signals.purge_planned, VETO)
 

@@ -17,19 +17,11 @@ from imagesync.models import Audit, Image
 from imagesync.records import Scope, find_sources
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import age_findings, make_images, run
+from tests.django.helpers import age_findings, run
 from tests.hook import Hook
 from tests.processes import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def half(s3: EmbeddedS3) -> EmbeddedS3:
-    make_images(*(f"{number}.jpg" for number in range(6)))
-    for number in range(0, 6, 2):
-        s3.put(BUCKET, f"{number}.jpg")
-    return s3
 
 
 def test_qcluster__runs_a_scheduled_audit_to_its_end_and_tells_people(
