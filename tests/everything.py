@@ -91,13 +91,10 @@ LEFT_TO_SQLITE = (
     "admin_purges",
     "cluster",
     "credentials",
-    "debug",
-    "debug_beside",
-    "debug_told",
+    "debug*",
     "doctor*",
     "enqueue",
-    "events",
-    "health",
+    "events*",
     "health",
     "hostile_keys",
     "logs",
@@ -110,7 +107,6 @@ LEFT_TO_SQLITE = (
     "unfold",
     "unsorted",
     "uploads*",
-    "watch_loop",
     "watch_loop",
 )
 

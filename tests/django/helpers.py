@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
@@ -90,3 +91,8 @@ def age_findings(by: timedelta) -> None:
     for finding in Finding.objects.all():
         finding.opened_at -= by
         finding.save(update_fields=["opened_at"])
+
+
+def client_error(code: str) -> ClientError:
+    """As boto3 raises it."""
+    return ClientError({"Error": {"Code": code, "Message": "secret token abc"}}, "GetObject")

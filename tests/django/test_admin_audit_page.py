@@ -31,7 +31,7 @@ from imagesync.records.findings import findings_of
 from project.embedded_s3 import EmbeddedS3
 from project.settings import Q_CLUSTER
 from tests.conftest import BUCKET
-from tests.django.admin_helpers import page_of, said, staff
+from tests.django.admin_pages import page_of, said, staff
 from tests.django.helpers import half_of_them, make_images, run, verdicts
 from tests.processes import start
 

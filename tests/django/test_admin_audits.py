@@ -20,7 +20,7 @@ from imagesync.models import Audit, AuditRange, Finding, Image
 from imagesync.records import Source
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.admin_helpers import page_of
+from tests.django.admin_pages import page_of
 from tests.django.helpers import half_of_them, make_images, run
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from imagesync.admin import read_only
 from imagesync.models import FailedRead, Finding, Image
-from tests.django.admin_helpers import page_of, staff
+from tests.django.admin_pages import page_of, staff
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
@@ -22,12 +22,11 @@ from imagesync.models import Audit, FailedRead, Finding, Image
 from imagesync.records.targets import content_type_of
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
+from tests.django.admin_pages import LIST, said, staff
 from tests.django.helpers import make_images, run
 from tests.testapp.models import Album, Contract, Cover, Product, ProductImage, Remark
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-LIST = "/admin/imagesync/image/"
 
 
 def address(image: Image, what: str = "change") -> str:
@@ -42,17 +41,6 @@ def html(response: Any) -> str:
 def text_of(page: str) -> str:
     """What is read, in one line."""
     return " ".join(re.sub(r"<[^>]+>", " ", page).split())
-
-
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in response.context["messages"])
-
-
-def staff(client: Client, *permissions: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-    return user
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from imagesync.jobs import work_off
 from imagesync.models import Audit, Image, Job, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.admin_pages import act, act_on_all, said, token_of
+from tests.django.admin_pages import act, act_on_all, said, staff, token_of
 from tests.django.helpers import make_images, run, verdicts
 from tests.testapp.models import Document, ProductImage
 
@@ -59,13 +59,6 @@ def half(half: EmbeddedS3) -> EmbeddedS3:
     """Looked at."""
     run("check_s3_images")
     return half
-
-
-def staff(client: Client, *permissions: str) -> User:
-    user = User.objects.create_user("staff", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(user)
-    return user
 
 
 def state() -> Any:

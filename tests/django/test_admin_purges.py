@@ -17,7 +17,7 @@ from imagesync.admin import background, purge_page
 from imagesync.models import Audit, Image, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.admin_helpers import said, staff
+from tests.django.admin_pages import said, staff
 from tests.django.helpers import make_images, run
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from imagesync.audit import audit_document, carry_out, finding_rows, open_audit, resume_audit
+from imagesync.audit import carry_out, finding_rows, open_audit, resume_audit
 from imagesync.audit.book import Book
-from imagesync.core.estimate import estimate_missing
 from imagesync.core.verdicts import Evidence, Verdict
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Finding, Image
@@ -56,21 +55,6 @@ def test_audit__marks_again_what_was_stored_anew_and_is_gone_again(memory_source
     assert unmarked.counts["missing"] == again.counts["missing"] == 1
 
 
-def test_audit__what_was_stored_anew_is_not_marked_by_a_store_that_turns_unfit(
-    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _store, source = memory_source()
-    make_images("a.jpg")
-    audited(source)
-    Image.objects.update(verdict="unchecked", verdict_at=None, missing_since=None)
-    settle = Book.settle
-    monkeypatch.setattr(Book, "settle", lambda book, *, believed, now: settle(book, believed=False, now=now))
-
-    audited(source)
-
-    assert verdicts()["a.jpg"] != "missing"
-
-
 def test_audit__counts_objects_that_no_record_names(memory_source: MakeSource) -> None:
     store, source = memory_source()
     make_images("b.jpg", "b.jpg", "d.jpg")
@@ -114,149 +98,6 @@ def test_audit__an_object_that_comes_back_heals_its_record(memory_source: MakeSo
     assert Finding.objects.get().closed_by == second
     assert list(finding_rows(second)) == []
     assert [one["verdict"] for one in finding_rows(first)] == ["missing"]
-
-
-@pytest.mark.parametrize(
-    ("status", "code", "verdict"),
-    [
-        (403, "AccessDenied", "denied"),
-        (503, "SlowDown", "unknown"),
-        (404, "NoSuchBucket", "unknown"),
-        (404, "", "unknown"),
-        (None, "ReadTimeoutError", "unknown"),
-    ],
-)
-def test_audit__a_failed_look_never_overwrites_what_is_known(
-    memory_source: MakeSource, status: int | None, code: str, verdict: str
-) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg", "c.jpg")
-    store.put("a.jpg")
-    audited(source)
-    assert verdicts()["b.jpg"] == "missing"
-    store.fail("GetObject", status, code, key="b.jpg")
-
-    second = audited(source)
-
-    assert second.trust == "degraded"
-    assert second.counts[verdict] == 1
-    assert verdicts()["b.jpg"] == "missing"
-    assert {one["key"]: one["verdict"] for one in finding_rows(second)} == {
-        "b.jpg": verdict,
-        "c.jpg": "missing",
-    }
-
-    store.answer("GetObject", "b.jpg", None)
-    third = audited(source)
-    assert {one["key"]: one["verdict"] for one in finding_rows(third)} == {
-        "b.jpg": "missing",
-        "c.jpg": "missing",
-    }
-
-
-def test_audit__an_unfit_store_scans_nothing(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg")
-    store.answer(
-        "HeadBucket",
-        None,
-        Evidence(operation="HeadBucket", status=200, headers={"x-amz-bucket-region": "eu-north-1"}),
-    )
-
-    audit = audited(source)
-
-    assert audit.trust == "untrustworthy"
-    assert audit.reasons[0]["id"] == "wrong_region"
-    assert "eu-north-1" in audit.reasons[0]["hint"]
-    assert set(audit.counts.values()) == {0}
-    assert verdicts() == {"a.jpg": "unchecked"}
-    assert not Finding.objects.exists()
-
-
-def test_audit__one_that_scanned_nothing_reports_nothing_of_earlier_ones(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg")
-    [finding] = finding_rows(audited(source))
-    assert finding["verdict"] == "missing"
-    store.answer("HeadBucket", None, Evidence(operation="HeadBucket", status=404, code="404"))
-
-    unfit = audited(source)
-
-    assert (unfit.trust, unfit.counts["missing"]) == ("untrustworthy", 0)
-    assert list(finding_rows(unfit)) == []
-    assert verdicts() == {"a.jpg": "missing"}
-
-
-def test_audit__a_store_unfit_afterwards_turns_missing_into_unknown(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg")
-    store.put("a.jpg")
-    audit = open_audit(source, Scope())
-    answers = iter([Evidence(operation="HeadBucket", status=200)])
-    store.head_bucket = lambda: next(answers, Evidence(operation="HeadBucket", status=404, code="404"))  # type: ignore[method-assign]
-
-    carry_out(audit, source)
-
-    assert audit.trust == "untrustworthy"
-    assert (audit.counts["missing"], audit.counts["unknown"]) == (0, 1)
-    assert verdicts()["b.jpg"] == "unknown"
-    assert [(one["verdict"], one["reason"]) for one in finding_rows(audit)] == [
-        ("unknown", "store_unfit_afterwards")
-    ]
-
-
-def test_audit__all_canaries_gone_is_a_collapse(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg")
-    store.put("a.jpg")
-    store.put("b.jpg")
-    audited(source)
-    store.delete("a.jpg")
-    store.delete("b.jpg")
-
-    audit = audited(source)
-
-    assert audit.trust == "degraded"
-    assert audit.reasons[0]["id"] == "collapse"
-    assert audit.counts["missing"] == 2
-
-
-def test_audit__a_canary_that_cannot_be_looked_at_ends_it(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a.jpg", "b.jpg")
-    store.put("a.jpg")
-    store.put("b.jpg")
-    audited(source)
-    store.fail("HeadObject", 403, "403", key="b.jpg")
-    store.fail("GetObject", 403, "AccessDenied", key="b.jpg")
-
-    audit = audited(source)
-
-    assert audit.trust == "untrustworthy"
-    assert audit.reasons[0]["id"] == "canary_failed"
-    assert audit.counts["records"] == 0
-
-
-def test_audit__a_listing_that_breaks_proves_nothing_behind_it(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images(*(f"{number:04}.jpg" for number in range(1500)), "9999.jpg")
-    for number in range(1500):
-        store.put(f"{number:04}.jpg")
-    whole = store.list_page
-
-    def broken(**asked):
-        answer = whole(**asked)
-        if asked.get("token"):
-            answer.page["Name"] = "another"
-        return answer
-
-    store.list_page = broken  # type: ignore[method-assign]
-
-    audit = audited(source)
-
-    assert audit.trust == "untrustworthy"
-    assert audit.reasons[0]["id"] == "listing_broken"
-    assert (audit.counts["present"], audit.counts["unknown"], audit.counts["missing"]) == (1000, 501, 0)
 
 
 @pytest.mark.parametrize("strategy", ["auto", "list"])
@@ -452,32 +293,6 @@ def test_audit__a_deleted_record_closes_its_finding(memory_source: MakeSource) -
     assert Finding.objects.open().count() == 1
 
 
-def test_audit__of_a_prefix_leaves_the_findings_beside_it_open(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("a/1.jpg", "b/1.jpg", "b/2.jpg", "c/1.jpg")
-    store.put("b/2.jpg")
-    audited(source)
-    Image.objects.get(file="b/1.jpg").delete()
-    store.put("a/1.jpg")
-
-    audit = audited(source, Scope(prefix="b/"))
-
-    assert audit.counts["records"] == 1
-    assert sorted(Finding.objects.open().values_list("key", flat=True)) == ["a/1.jpg", "c/1.jpg"]
-    assert verdicts()["a/1.jpg"] == "missing"
-
-
-def test_audit__of_single_records_leaves_all_other_findings_open(memory_source: MakeSource) -> None:
-    store, source = memory_source()
-    make_images("1.jpg", "2.jpg", "3.jpg")
-    audited(source)
-    store.put("2.jpg")
-
-    audited(source, Scope(keys=("2.jpg",)))
-
-    assert sorted(Finding.objects.open().values_list("key", flat=True)) == ["1.jpg", "3.jpg"]
-
-
 def test_audit__joins_in_byte_order_whatever_the_databases_collation(
     memory_source: MakeSource, settings
 ) -> None:
@@ -519,35 +334,6 @@ def test_audit__every_verdict_is_counted(memory_source: MakeSource) -> None:
     audit = audited(source)
 
     assert set(audit.counts) == {"records", *Verdict}
-
-
-def test_audit__of_a_sample_estimates_how_many_are_missing_in_all(memory_source: MakeSource) -> None:
-    store, source = memory_source(prefix="media")
-    names = [f"{folder}/{number}.jpg" for folder in ("a", "b") for number in range(60)]
-    make_images(*names)
-    for name in names[::2]:
-        store.put(f"media/{name}")
-
-    audit = audited(source, Scope(sample=40))
-    estimate = audit_document(audit)["estimate"]
-
-    assert (estimate["population"], estimate["sampled"]) == (120, 40)
-    # the interval holds the truth in 95 of 100 samples, so what is looked at here is that it is this sample's
-    expected = estimate_missing(audit.counts, 120)
-    assert expected is not None
-    assert (estimate["records_low"], estimate["records_high"]) == expected.records
-    assert audit.counts["missing"] + audit.counts["present"] == 40
-    assert audit_document(audited(source))["estimate"] is None
-
-
-def test_audit__of_a_sample_of_a_prefix_draws_from_the_prefix(memory_source: MakeSource) -> None:
-    _store, source = memory_source()
-    make_images(*(f"{folder}/{number}.jpg" for folder in ("a", "b") for number in range(5)))
-
-    audit = audited(source, Scope(sample=100, prefix="b/"))
-
-    assert audit.counts["records"] == 5
-    assert {finding["key"][0] for finding in finding_rows(audit)} == {"b"}
 
 
 def test_audit__does_not_mark_a_file_that_was_replaced_while_it_looked(

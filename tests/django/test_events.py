@@ -1,4 +1,4 @@
-"""Live events: one batch after the other, from a message to what is marked; and what must not be marked."""
+"""Live events: one batch after the other, from a message to what is marked; and as a task."""
 
 from __future__ import annotations
 
@@ -10,58 +10,32 @@ import pytest
 from django.core.checks import run_checks
 from django.core.files.storage import storages
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
 from django.utils import timezone
 from django_q.models import Schedule
 
 from imagesync import signals, tasks
-from imagesync.audit import audit_document, finding_rows, looks
-from imagesync.core.events import Unreadable
+from imagesync.audit import audit_document, finding_rows
 from imagesync.core.queues import QueueSettings
-from imagesync.core.verdicts import Evidence
 from imagesync.doctor.events import event_checks
-from imagesync.exceptions import CannotLook
-from imagesync.models import Audit, Finding, Image, SetAsideMessage
+from imagesync.models import Audit, Finding, Image
 from imagesync.purge.plan import latest_audit
 from imagesync.records import Source, find_sources
 from imagesync.storage.memory import MemoryStore
 from imagesync.storage.queue import SqsQueue
 from imagesync.storage.store import ClientOptions
-from imagesync.watching import BatchReport, Watch
-from imagesync.watching.set_aside import MOST_KEPT
+from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import audited, make_images, run, verdicts
+from tests.django.watching import World, open_findings, work_off
 from tests.queues import MemoryQueue, RealQueue, bridged, by_topic, event
 from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
-World = tuple[MemoryStore, Source, MemoryQueue, Watch]
-
-
-@pytest.fixture
-def world(memory_source: MakeSource) -> World:
-    """Two images that are there and known to be, and a watch."""
-    store, source = memory_source(bucket=BUCKET)
-    make_images("a.jpg", "b.jpg")
-    store.put("a.jpg")
-    store.put("b.jpg")
-    audited(source)
-    queue = MemoryQueue()
-    return store, source, queue, Watch(queue, [WatchedStore(source)], started_by="events")
-
-
-def work_off(watch: Watch) -> BatchReport:
-    return watch.work_off(watch.receive(wait_s=1))
-
-
-def open_findings() -> list[tuple[str, str]]:
-    return list(Finding.objects.open().order_by("key", "verdict").values_list("key", "verdict"))
 
 
 def test_removed__marks_the_record_on_evidence_and_keeps_an_audit_of_it(world: World) -> None:
@@ -309,127 +283,6 @@ def test_bucket__that_writes_to_the_queue_by_way_of_another_service(s3: Embedded
     assert (len(report.changes), report.set_aside, there.messages()) == (1, 0, 0)
 
 
-# --- what cannot be believed -----------------------------------------------------------------------------
-
-
-def test_unfit_store__marks_nothing_keeps_the_messages_and_takes_no_more(world: World) -> None:
-    store, _source, queue, watch = world
-    store.delete("a.jpg")
-    store.fail("ListObjectsV2", 403, "AccessDenied")
-    queue.send(event("a.jpg"))
-
-    with pytest.raises(CannotLook, match="s3:ListBucket"):
-        work_off(watch)
-    with pytest.raises(CannotLook):
-        work_off(watch)
-
-    (message,) = queue.waiting.values()
-    assert message.times == 1  # while the store is unfit, nothing is received
-    assert verdicts()["a.jpg"] == "present"
-    store.answer("ListObjectsV2", None, None)
-    work_off(watch)
-    assert verdicts()["a.jpg"] == "missing"
-    assert not queue.waiting
-
-
-def test_store_that_becomes_unfit_under_a_look__is_not_believed(world: World) -> None:
-    store, _source, queue, watch = world
-    queue.send(event("b.jpg"))
-    work_off(watch)  # fit, and remembered
-    store.delete("a.jpg")
-    store.fail("HeadBucket", 404, "404")
-    queue.send(event("a.jpg"))
-
-    with pytest.raises(CannotLook, match="no bucket"):
-        work_off(watch)
-
-    assert verdicts()["a.jpg"] == "present"
-    assert open_findings() == []
-    assert queue.waiting
-
-
-def test_fitness__is_remembered_but_what_looks_absent_has_the_store_checked_again(world: World) -> None:
-    store, _source, queue, watch = world
-    queue.send(event("a.jpg"))
-    work_off(watch)
-    before = store.requests
-    queue.send(event("b.jpg"))
-    work_off(watch)
-    assert store.requests - before == {"GET": 1}
-
-    store.delete("a.jpg")
-    before = store.requests
-    queue.send(event("a.jpg"))
-    work_off(watch)
-    assert (store.requests - before)["HEAD_BUCKET"] == 1
-
-
-def test_emptied_bucket__is_marked_but_the_audit_says_collapse(memory_source: MakeSource) -> None:
-    store, source = memory_source(bucket=BUCKET)
-    make_images("a.jpg")
-    store.put("a.jpg")
-    audited(source)
-    store.delete("a.jpg")
-
-    report = work_off(Watch(MemoryQueue(event("a.jpg")), [WatchedStore(source)], started_by="events"))
-
-    audit = Audit.objects.get(pk=report.audits[0])
-    assert audit.trust == "degraded"
-    assert [reason["id"] for reason in audit.reasons] == ["collapse"]
-
-
-def test_record_of_another_store__is_never_called_missing(world: World) -> None:
-    store, _source, queue, watch = world
-    Image.objects.filter(file="a.jpg").update(store="f" * 32)
-    store.delete("a.jpg")
-    queue.send(event("a.jpg"))
-
-    work_off(watch)
-
-    assert verdicts()["a.jpg"] == "present"
-    assert list(Finding.objects.open().values_list("verdict", "reason")) == [("unknown", "written_elsewhere")]
-
-
-def test_look_that_fails_for_a_while__is_tried_again_and_then_written_down(world: World) -> None:
-    store, _source, queue, watch = world
-    store.answer("GetObject", "a.jpg", Evidence(operation="GetObject", status=503, code="SlowDown"))
-    queue.send(event("a.jpg"), event("b.jpg"))
-
-    first = work_off(watch)
-    assert (first.left, len(queue.waiting), open_findings()) == (1, 1, [])
-    for _try in range(3):
-        work_off(watch)
-    assert open_findings() == []
-    work_off(watch)
-
-    assert open_findings() == [("a.jpg", "unknown")]
-    assert verdicts()["a.jpg"] == "present"
-    assert not queue.waiting
-
-
-def test_record_that_is_purged_meanwhile__leaves_no_finding(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, _source, queue, watch = world
-    store.delete("a.jpg")
-    store.delete("b.jpg")
-    queue.send(event("a.jpg"), event("b.jpg"))
-    looked = looks.confirmed
-
-    def confirmed(*arguments: Any, **named: Any) -> Any:
-        judgements = looked(*arguments, **named)
-        Image.objects.filter(file="a.jpg").delete()
-        Image.objects.filter(file="b.jpg").update(file="other.jpg")
-        return judgements
-
-    monkeypatch.setattr(looks, "confirmed", confirmed)
-    work_off(watch)
-
-    assert open_findings() == []
-    assert verdicts() == {"other.jpg": "present"}
-    assert not queue.waiting
-
-
 def test_purge__never_rests_on_the_audit_of_an_event(world: World) -> None:
     store, source, queue, watch = world
     whole = latest_audit(source)
@@ -464,91 +317,6 @@ def test_signals__tell_of_marks_with_the_audit_where_there_is_one(
         signals.verdicts_changed.disconnect(receiver)
 
     assert told == [("missing", True), ("present", False)]
-
-
-# --- what cannot be read ---------------------------------------------------------------------------------
-
-
-def test_unreadable_message__is_kept_before_it_is_deleted(world: World) -> None:
-    store, _source, queue, watch = world
-    store.delete("a.jpg")
-    queue.send("what is this \x00 \ud800?", event("a.jpg"))
-
-    report = work_off(watch)
-
-    kept = SetAsideMessage.objects.get()
-    assert (kept.queue, kept.reason) == ("memory", Unreadable.NOT_JSON)
-    assert bytes(kept.body).decode("utf-8", "surrogatepass") == "what is this \x00 \ud800?"
-    assert (report.set_aside, report.left, queue.waiting) == (1, 0, {})
-    assert verdicts()["a.jpg"] == "missing"
-
-
-def test_unreadable_message__is_logged_without_what_it_holds(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    _store, _source, queue, watch = world
-    queue.send("a secret")
-
-    work_off(watch)
-
-    (line,) = (one for one in caplog.records if one.name == "imagesync.events")
-    assert (line.event, line.queue, line.reason) == ("message_unreadable", "memory", "not_json")  # type: ignore[attr-defined]
-    assert "secret" not in str(vars(line))
-
-
-def test_unreadable_message__is_left_to_a_queue_that_sets_aside_itself(world: World) -> None:
-    _store, source, _queue, _watch = world
-    queue = MemoryQueue("?", redrive=True)
-
-    report = work_off(Watch(queue, [WatchedStore(source)], started_by="events"))
-
-    assert (report.set_aside, report.left, len(queue.waiting)) == (0, 1, 1)
-    assert not SetAsideMessage.objects.exists()
-
-
-def test_unreadable_messages__stay_in_the_queue_when_many_are_kept(world: World) -> None:
-    _store, _source, queue, watch = world
-    SetAsideMessage.objects.bulk_create(
-        SetAsideMessage(queue="memory", message_id=str(number), reason="not_json", body=b"?")
-        for number in range(MOST_KEPT - 1)
-    )
-    queue.send("?", "??")
-
-    report = work_off(watch)
-
-    assert (report.set_aside, report.left) == (1, 1)
-    assert len(queue.waiting) == 1
-    assert SetAsideMessage.objects.count() == MOST_KEPT
-
-
-def test_subscription__is_kept_without_its_token(world: World) -> None:
-    _store, _source, queue, watch = world
-    queue.send(
-        '{"Type": "SubscriptionConfirmation", "TopicArn": "t", "Token": "secret", "SubscribeURL": "secret"}'
-    )
-
-    work_off(watch)
-
-    assert SetAsideMessage.objects.get().text == '{"Type": "SubscriptionConfirmation", "TopicArn": "t"}'
-
-
-def test_unreadable_message__is_shown_in_the_admin_with_nothing_that_runs(admin_client: Client) -> None:
-    kept = SetAsideMessage.objects.create(
-        queue="images", message_id="1", reason="not_json", body=b"<script>\x1b[2J\xff"
-    )
-
-    listed = admin_client.get(reverse("admin:imagesync_setasidemessage_changelist"))
-    shown = admin_client.get(
-        reverse("admin:imagesync_setasidemessage_change", args=[kept.pk])
-    ).content.decode()
-
-    assert listed.status_code == 200
-    assert "&lt;script&gt;\\x1b[2J\\\\xff" in shown
-    assert "<script>\x1b" not in shown
-    assert "deletelink" in shown
-
-
-# --- as a task -------------------------------------------------------------------------------------------
 
 
 def test_task__works_off_what_waits_and_tells_figures_alone(s3: EmbeddedS3, settings: Any) -> None:

@@ -12,44 +12,11 @@ from imagesync.models import Finding, Image
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import audited, make_images, verdicts
+from tests.django.scanning import NAMES, OF_AUDIT, Page, each_page, filled, missing
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
-Page = dict[str, Any]
 
 pytestmark = pytest.mark.django_db
-
-NAMES = [f"{number:05}.jpg" for number in range(2_500)]
-OF_AUDIT = 1000
-"""The preflight asks for two keys."""
-
-
-def filled(memory_source: MakeSource, *, gone: int = 5) -> tuple[MemoryStore, Source]:
-    """Three pages of records, the first and the last of which are gone."""
-    store, source = memory_source()
-    make_images(*NAMES)
-    for name in NAMES[gone : len(NAMES) - gone]:
-        store.put(name)
-    return store, source
-
-
-def each_page(store: MemoryStore, change: Callable[[dict[str, Any], Page, int], None]) -> None:
-    """Have ``change(asked, page, number)`` spoil the pages of audits; the preflight's stay as they are."""
-    honest = store.list_page
-    number = 0
-
-    def spoilt(**asked: Any) -> Any:
-        nonlocal number
-        answer = honest(**asked)
-        if asked.get("max_keys", OF_AUDIT) >= OF_AUDIT:
-            change(asked, answer.page, number)  # type: ignore[arg-type]
-            number += 1
-        return answer
-
-    store.list_page = spoilt  # type: ignore[method-assign]
-
-
-def missing() -> set[str]:
-    return set(Image.objects.filter(verdict="missing").values_list("file", flat=True))
 
 
 # -- a listing that lies, or does not end --------------------------------------------------------------------

@@ -13,8 +13,7 @@ from imagesync.jobs import work_off
 from imagesync.models import Audit, Image, Job, Purge
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.admin_helpers import page_of
-from tests.django.admin_pages import LIST, act, act_on_all, said, token_of
+from tests.django.admin_pages import LIST, act, act_on_all, page_of, said, token_of
 from tests.django.helpers import make_images, run, verdicts
 from tests.testapp.models import Product
 

@@ -1,0 +1,177 @@
+"""What an audit does not believe: failed looks, an unfit store, canaries that are gone, a listing that breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from imagesync.audit import carry_out, finding_rows, open_audit
+from imagesync.audit.book import Book
+from imagesync.core.verdicts import Evidence
+from imagesync.models import Finding, Image
+from imagesync.records import Scope, Source
+from imagesync.storage.memory import MemoryStore
+from tests.django.helpers import audited, make_images, verdicts
+
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+
+pytestmark = pytest.mark.django_db
+
+
+def test_audit__what_was_stored_anew_is_not_marked_by_a_store_that_turns_unfit(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _store, source = memory_source()
+    make_images("a.jpg")
+    audited(source)
+    Image.objects.update(verdict="unchecked", verdict_at=None, missing_since=None)
+    settle = Book.settle
+    monkeypatch.setattr(Book, "settle", lambda book, *, believed, now: settle(book, believed=False, now=now))
+
+    audited(source)
+
+    assert verdicts()["a.jpg"] != "missing"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "verdict"),
+    [
+        (403, "AccessDenied", "denied"),
+        (503, "SlowDown", "unknown"),
+        (404, "NoSuchBucket", "unknown"),
+        (404, "", "unknown"),
+        (None, "ReadTimeoutError", "unknown"),
+    ],
+)
+def test_audit__a_failed_look_never_overwrites_what_is_known(
+    memory_source: MakeSource, status: int | None, code: str, verdict: str
+) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    store.put("a.jpg")
+    audited(source)
+    assert verdicts()["b.jpg"] == "missing"
+    store.fail("GetObject", status, code, key="b.jpg")
+
+    second = audited(source)
+
+    assert second.trust == "degraded"
+    assert second.counts[verdict] == 1
+    assert verdicts()["b.jpg"] == "missing"
+    assert {one["key"]: one["verdict"] for one in finding_rows(second)} == {
+        "b.jpg": verdict,
+        "c.jpg": "missing",
+    }
+
+    store.answer("GetObject", "b.jpg", None)
+    third = audited(source)
+    assert {one["key"]: one["verdict"] for one in finding_rows(third)} == {
+        "b.jpg": "missing",
+        "c.jpg": "missing",
+    }
+
+
+def test_audit__an_unfit_store_scans_nothing(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg")
+    store.answer(
+        "HeadBucket",
+        None,
+        Evidence(operation="HeadBucket", status=200, headers={"x-amz-bucket-region": "eu-north-1"}),
+    )
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "wrong_region"
+    assert "eu-north-1" in audit.reasons[0]["hint"]
+    assert set(audit.counts.values()) == {0}
+    assert verdicts() == {"a.jpg": "unchecked"}
+    assert not Finding.objects.exists()
+
+
+def test_audit__one_that_scanned_nothing_reports_nothing_of_earlier_ones(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg")
+    [finding] = finding_rows(audited(source))
+    assert finding["verdict"] == "missing"
+    store.answer("HeadBucket", None, Evidence(operation="HeadBucket", status=404, code="404"))
+
+    unfit = audited(source)
+
+    assert (unfit.trust, unfit.counts["missing"]) == ("untrustworthy", 0)
+    assert list(finding_rows(unfit)) == []
+    assert verdicts() == {"a.jpg": "missing"}
+
+
+def test_audit__a_store_unfit_afterwards_turns_missing_into_unknown(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    audit = open_audit(source, Scope())
+    answers = iter([Evidence(operation="HeadBucket", status=200)])
+    store.head_bucket = lambda: next(answers, Evidence(operation="HeadBucket", status=404, code="404"))  # type: ignore[method-assign]
+
+    carry_out(audit, source)
+
+    assert audit.trust == "untrustworthy"
+    assert (audit.counts["missing"], audit.counts["unknown"]) == (0, 1)
+    assert verdicts()["b.jpg"] == "unknown"
+    assert [(one["verdict"], one["reason"]) for one in finding_rows(audit)] == [
+        ("unknown", "store_unfit_afterwards")
+    ]
+
+
+def test_audit__all_canaries_gone_is_a_collapse(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    store.put("b.jpg")
+    audited(source)
+    store.delete("a.jpg")
+    store.delete("b.jpg")
+
+    audit = audited(source)
+
+    assert audit.trust == "degraded"
+    assert audit.reasons[0]["id"] == "collapse"
+    assert audit.counts["missing"] == 2
+
+
+def test_audit__a_canary_that_cannot_be_looked_at_ends_it(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    store.put("b.jpg")
+    audited(source)
+    store.fail("HeadObject", 403, "403", key="b.jpg")
+    store.fail("GetObject", 403, "AccessDenied", key="b.jpg")
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "canary_failed"
+    assert audit.counts["records"] == 0
+
+
+def test_audit__a_listing_that_breaks_proves_nothing_behind_it(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    make_images(*(f"{number:04}.jpg" for number in range(1500)), "9999.jpg")
+    for number in range(1500):
+        store.put(f"{number:04}.jpg")
+    whole = store.list_page
+
+    def broken(**asked):
+        answer = whole(**asked)
+        if asked.get("token"):
+            answer.page["Name"] = "another"
+        return answer
+
+    store.list_page = broken  # type: ignore[method-assign]
+
+    audit = audited(source)
+
+    assert audit.trust == "untrustworthy"
+    assert audit.reasons[0]["id"] == "listing_broken"
+    assert (audit.counts["present"], audit.counts["unknown"], audit.counts["missing"]) == (1000, 501, 0)
