@@ -20,7 +20,7 @@ from imagesync.core.cost import Prices
 from imagesync.core.notifying import NotifySettings, parse_notify_settings
 from imagesync.core.queues import QueueSettings, parse_queue_settings
 from imagesync.core.retention import Retention
-from imagesync.core.values import parse_duration, parse_ratio
+from imagesync.core.values import parse_duration, parse_names, parse_ratio
 
 POLICIES = ("delete", "clear", "report")
 CONTENT, SIZE = "content", "size"
@@ -197,12 +197,8 @@ def _parse(attribute: str, value: Any) -> Any:
 
 
 def _parse_retention(value: Any) -> Retention:
-    names = {one.name.upper(): one.name for one in fields(Retention)}
-    if not isinstance(value, Mapping) or set(value) - set(names):
-        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
-    return Retention(
-        **{names[name]: None if kept is None else parse_duration(kept) for name, kept in value.items()}
-    )
+    given = parse_names(value, Retention)
+    return Retention(**{name: None if kept is None else parse_duration(kept) for name, kept in given.items()})
 
 
 def _parse_token(value: Any) -> str:
@@ -224,16 +220,14 @@ def _parse_freshness(value: Any) -> timedelta | None:
 
 
 def _parse_prices(value: Any) -> Prices:
-    names = {one.name.upper(): one.name for one in fields(Prices)}
-    if not isinstance(value, Mapping) or set(value) - set(names):
-        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
-    for name, price in value.items():
+    given = parse_names(value, Prices)
+    for name, price in given.items():
         is_number = isinstance(price, int | float) and not isinstance(price, bool)
-        if name == "CURRENCY" and not (isinstance(price, str) and price.isprintable() and price):
+        if name == "currency" and not (isinstance(price, str) and price.isprintable() and price):
             raise ValueError(f"{price!r} is not a currency")
-        if name != "CURRENCY" and not (is_number and 0 <= price < float("inf")):
-            raise ValueError(f"the price of {name!r} is {price!r}; a number from 0 on is expected")
-    return Prices(**{names[name]: price for name, price in value.items()})
+        if name != "currency" and not (is_number and 0 <= price < float("inf")):
+            raise ValueError(f"the price of {name.upper()!r} is {price!r}; a number from 0 on is expected")
+    return Prices(**given)
 
 
 def _parse_fields(value: Any) -> dict[str, str | Mapping[str, str]]:

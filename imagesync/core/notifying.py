@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from imagesync.core.values import parse_duration
+from imagesync.core.values import parse_duration, parse_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +32,7 @@ class NotifySettings:
 
 def parse_notify_settings(value: Any) -> NotifySettings:
     """The value of ``IMAGESYNC["NOTIFY"]``. Raises ValueError, whose message repeats no address."""
-    names = {one.name.upper(): one.name for one in fields(NotifySettings)}
-    if not isinstance(value, Mapping) or set(value) - set(names):
-        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
-    given = {names[name]: one for name, one in value.items()}
+    given = parse_names(value, NotifySettings)
     channels = given.get("channels", ())
     if isinstance(channels, str) or not all(isinstance(one, str) and one for one in channels):
         raise ValueError('CHANNELS is a list of "email", "webhook" and dotted paths')

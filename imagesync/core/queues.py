@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from imagesync.core.classify import failure_reason
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.values import parse_duration
+from imagesync.core.values import parse_duration, parse_names
 from imagesync.core.verdicts import Evidence, Reason
 
 ACTIONS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
@@ -67,10 +66,7 @@ class QueueSettings:
 
 def parse_queue_settings(value: Any) -> QueueSettings:
     """The value of ``IMAGESYNC["EVENTS"]``. Raises ValueError with what is wrong."""
-    names = {name.upper(): name for name in QueueSettings.__dataclass_fields__}
-    if not isinstance(value, Mapping) or set(value) - set(names):
-        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
-    given = {names[name]: one for name, one in value.items()}
+    given = parse_names(value, QueueSettings)
     hidden = parse_duration(given.pop("visibility_timeout", QueueSettings().visibility_timeout))
     if not timedelta(seconds=1) <= hidden <= LONGEST_HIDDEN:
         raise ValueError("VISIBILITY_TIMEOUT is from 1 second to 12 hours")

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
+from typing import Any
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_names(value: Any, of: type) -> dict[str, Any]:
+    """A dictionary with the fields of a dataclass in capitals, as the dataclass takes them. Raises ValueError."""
+    names = {one.name.upper(): one.name for one in fields(of)}
+    if not isinstance(value, Mapping) or set(value) - set(names):
+        raise ValueError(f"a dictionary is expected that knows only {', '.join(map(repr, names))}")
+    return {names[name]: given for name, given in value.items()}
 
 
 def parse_duration(value: str | timedelta) -> timedelta:
