@@ -10,17 +10,29 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from operator import gt, le
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import Count, F, QuerySet
 
+from imagesync.audit.held import rows_held
 from imagesync.audit.judge import Judgement
 from imagesync.audit.marks import write_verdicts
 from imagesync.audit.scan import Batch
+from imagesync.audit.standing import (
+    Open,
+    Standing,
+    by_record,
+    changes_of,
+    row_said_something_else,
+    standings,
+    supersedes,
+)
 from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, AuditRange, Finding
+from imagesync.models.broken_off import again_if_broken_off
 from imagesync.records import Scope, Source, Target
 from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope, of_fields, of_records
 from imagesync.records.stream import IN_CHUNK, RecordKey, byte_ordered
@@ -30,21 +42,6 @@ SETTLE_BATCH = 500
 WRITE_BATCH = 1000
 
 T = TypeVar("T")
-
-
-class Standing(NamedTuple):
-    """What is needed of a finding that is open: there may be very many."""
-
-    pk: int
-    content_type_id: int
-    object_pk: str
-    field: str
-    key: str
-    verdict: str
-
-
-Open = dict[RecordKey, list[Standing]]
-"""Open findings by their record."""
 
 
 class Book:
@@ -60,7 +57,11 @@ class Book:
 
         The caller holds a transaction, together with the range's cursor.
         """
-        self._note(batch.judgements, self._open_findings(part, batch), now)
+        again_if_broken_off(partial(self._note_part, part, batch, now))
+
+    def _note_part(self, part: AuditRange, batch: Batch, now: datetime) -> None:
+        with transaction.atomic(using=router.db_for_write(Finding)):
+            self._note(batch.judgements, self._open_findings(part, batch), now)
 
     def note_looks(self, judgements: Sequence[Judgement], standing: Open, now: datetime) -> None:
         """Write what changed at single records, whose findings ``standing`` were read in the same transaction."""
@@ -69,8 +70,8 @@ class Book:
     def standing_of(self, judgements: Sequence[Judgement]) -> Open:
         """The open findings of these records."""
         here = [judgement.record.identity for judgement in judgements]
-        return _by_record(
-            row for some in _some(here) for row in _standing(self._open().filter(of_records(some)))
+        return by_record(
+            row for some in _some(here) for row in standings(self._open().filter(of_records(some)))
         )
 
     def _note(self, judgements: Iterable[Judgement], open_before: Open, now: datetime) -> None:
@@ -79,7 +80,7 @@ class Book:
         seen_here: dict[Target, dict[Any, str]] = defaultdict(dict)
         for judgement in judgements:
             standing = open_before.pop(judgement.record.identity, [])
-            opened, closed = _changes(judgement, standing)
+            opened, closed = changes_of(judgement, standing)
             over += closed
             if opened or self._lost_its_mark(judgement):
                 news.append(self._finding(judgement, now))
@@ -87,29 +88,46 @@ class Book:
                 seen_here[judgement.record.target][judgement.record.pk] = judgement.record.name
         # of the records that only count as present, and of a record that is no more, every finding is over
         over += [standing.pk for findings in open_before.values() for standing in findings]
-        Finding.objects.bulk_create(news, batch_size=WRITE_BATCH)
-        for pks in _some(over):
-            self._close(Finding.objects.filter(pk__in=pks), now)
-        for target, names in seen_here.items():
-            for some in _some(list(names)):
+        # rows before findings, as everybody has it who locks both
+        for target, names in sorted(seen_here.items(), key=lambda one: one[0].label):
+            for some in _some(sorted(names)):
                 # a file that was replaced meanwhile was not looked at
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
                 _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
+        Finding.objects.bulk_create(news, batch_size=WRITE_BATCH)
+        for pks in _some(sorted(over)):
+            self._close(Finding.objects.filter(pk__in=pks), now)
 
     def settle(self, *, believed: bool, now: datetime) -> None:
         """Make the audit's findings count, after the store was looked at once more.
 
         When it is not believed any more, what looked absent becomes ``unknown``.
         """
-        ours = Finding.objects.filter(opened_by=self.audit, settled=False)
+        ours = self._unsettled()
         if not believed:
             ours.filter(verdict=Verdict.MISSING).update(
                 verdict=Verdict.UNKNOWN, reason=Reason.STORE_UNFIT_AFTERWARDS
             )
         while batch := list(ours.order_by("pk")[:SETTLE_BATCH]):
-            with transaction.atomic():
-                self._settle(batch, now)
-            self.audit.renew_lease()
+            again_if_broken_off(partial(self._settle_batch, batch, now))
+
+    def forget_older_looks(self, judgements: Iterable[Judgement]) -> None:
+        """Remove what audits under way saw of these records before, and would settle at their end.
+
+        Of what is there nothing is written down, so that end could not tell that somebody looked since.
+        """
+        known = {one.record.identity: one.look for one in judgements if one.look.verdict.is_known}
+        older = [
+            finding.pk
+            for some in _some(list(known))
+            for finding in Finding.objects.filter(
+                of_records(some), fingerprint=self.audit.fingerprint, settled=False
+            )
+            if finding.verdict != (look := known[_finding_key(finding)]).verdict
+            and look.evidence.at is not None
+            and _looked_at(finding) < look.evidence.at
+        ]
+        Finding.objects.filter(pk__in=older).delete()
 
     def mark_again(self, judgements: Iterable[Judgement], now: datetime) -> None:
         """Mark rows that lost their mark while the finding stayed open: by an upload, say, that is gone again.
@@ -123,8 +141,36 @@ class Book:
         failed = findings_of(self.audit).filter(verdict__in=FAILED_LOOKS).order_by()
         return Counter(dict(failed.values_list("reason").annotate(number=Count("pk"))))
 
+    def _unsettled(self) -> QuerySet[Finding]:
+        return Finding.objects.filter(opened_by=self.audit, settled=False)
+
+    def _settle_batch(self, batch: list[Finding], now: datetime) -> None:
+        with transaction.atomic():
+            self.audit.renew_lease()  # who cancels the audit waits, and nothing is settled behind that
+            records = {finding.pk: self._record_of(finding) for finding in batch}
+            with rows_held(filter(None, records.values())) as names:
+                left = set(self._unsettled().filter(pk__in=list(records)).values_list("pk", flat=True))
+                still = [
+                    one for one in batch if one.pk in left and self._is_named(one, records[one.pk], names)
+                ]
+                gone = left.difference(one.pk for one in still)
+                Finding.objects.filter(pk__in=gone).delete()
+                self._settle(still, now)
+
+    def _record_of(self, finding: Finding) -> tuple[Target, Any] | None:
+        """None for a field that is not audited any more."""
+        target = self.targets.get((finding.content_type_id or 0, finding.field))
+        return None if target is None else (target, target.model._meta.pk.to_python(finding.object_pk))
+
+    def _is_named(
+        self, finding: Finding, record: tuple[Target, Any] | None, names: dict[tuple[Target, Any], str]
+    ) -> bool:
+        """Whether the record is still there, and names what was looked at."""
+        return record is None or (record in names and self.audit.prefix + names[record] == finding.key)
+
     def _settle(self, batch: list[Finding], now: datetime) -> None:
-        standing = _by_record(_standing(self._open().filter(of_records(map(_finding_key, batch)))))
+        """Of records whose rows are locked."""
+        standing = by_record(standings(self._open().filter(of_records(map(_finding_key, batch)))))
         over: list[int] = []
         found: dict[tuple[RecordKey, str], Finding] = {}
         """What the rows say then, also where the finding stood all the time: a row may have lost its mark."""
@@ -135,7 +181,7 @@ class Book:
             ended = [
                 other
                 for other in others
-                if other.key != finding.key or _supersedes(finding.verdict, other.verdict)
+                if other.key != finding.key or supersedes(finding.verdict, other.verdict)
             ]
             over += [other.pk for other in ended]
             if not any(other.verdict == finding.verdict for other in others if other not in ended):
@@ -164,10 +210,7 @@ class Book:
             return
         names = {target.model._meta.pk.to_python(one.object_pk): one.key for one in findings}
         prefix = self.audit.prefix
-        looked_at = min(
-            datetime.fromisoformat(one.last_evidence["at"]) if "at" in one.last_evidence else one.opened_at
-            for one in findings
-        )
+        looked_at = min(map(_looked_at, findings))
         rows = target.model._base_manager.filter(pk__in=list(names), updated_at__lte=looked_at)
         named = readable(rows, "file").values_list("pk", "file")
         unchanged = [pk for pk, name in named if prefix + name == names[pk]]
@@ -213,7 +256,7 @@ class Book:
             return {}
         else:
             window = window.filter(byte_key__lte=batch.upto[0])
-        return _by_record(row for row in _standing(window) if self._is_of(batch, row))
+        return by_record(row for row in standings(window) if self._is_of(batch, row))
 
     def _is_of(self, batch: Batch, standing: Standing) -> bool:
         """At the two edges, a key's other records belong to the neighbouring batches."""
@@ -253,40 +296,6 @@ class Book:
         findings.filter(closed_at=None).update(closed_by=self.audit, closed_at=now)
 
 
-def news_among(judgements: Iterable[Judgement], standing: Open) -> list[Judgement]:
-    """Those that would open or close a finding; the others are known, or change a mark at most."""
-    return [one for one in judgements if any(_changes(one, standing.get(one.record.identity, [])))]
-
-
-def _changes(judgement: Judgement, standing: list[Standing]) -> tuple[bool, list[int]]:
-    """Whether a finding is to be opened, and which are over at once.
-
-    What is known and differs is closed only when the new finding is settled.
-    """
-    verdict = judgement.look.verdict
-    if not verdict.needs_attention:
-        return False, [finding.pk for finding in standing]
-    same = [
-        finding for finding in standing if finding.verdict == verdict and finding.key == judgement.record.key
-    ]
-    if not same:
-        renamed = [finding.pk for finding in standing if finding.key != judgement.record.key]
-        return True, renamed
-    over = [other.pk for other in standing if other not in same and _supersedes(verdict, other.verdict)]
-    return False, over
-
-
-def _supersedes(verdict: str, other: str) -> bool:
-    """Whether a look that brought ``verdict`` ends a finding of ``other``: a failed look ends no known one."""
-    return other != verdict and (Verdict(verdict).is_known or not Verdict(other).is_known)
-
-
-def row_said_something_else(judgement: Judgement) -> bool:
-    """Whether what was found, and is known, differs from what the record's row remembers."""
-    record, verdict = judgement.record, judgement.look.verdict
-    return record.target.remembers and verdict.is_known and record.verdict != verdict
-
-
 def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit | None) -> None:
     """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
     values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
@@ -305,16 +314,9 @@ def _finding_key(finding: Finding) -> RecordKey:
     return finding.content_type_id or 0, finding.object_pk, finding.field
 
 
-def _standing(findings: QuerySet[Finding]) -> Iterator[Standing]:
-    rows = findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
-    return map(Standing._make, rows.iterator(chunk_size=WRITE_BATCH))
-
-
-def _by_record(findings: Iterable[Standing]) -> Open:
-    grouped: Open = defaultdict(list)
-    for one in findings:
-        grouped[one.content_type_id, one.object_pk, one.field].append(one)
-    return grouped
+def _looked_at(finding: Finding) -> datetime:
+    at = finding.last_evidence.get("at")
+    return datetime.fromisoformat(at) if at else finding.opened_at
 
 
 def _some(values: Sequence[T]) -> Iterator[Sequence[T]]:

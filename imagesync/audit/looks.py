@@ -10,27 +10,27 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
 
-from django.db import IntegrityError, router, transaction
-from django.db.models import QuerySet
+from django.db import IntegrityError, transaction
 
 from imagesync import signals
-from imagesync.audit.book import Book, news_among, row_said_something_else
+from imagesync.audit.book import Book
 from imagesync.audit.canaries import look_at_canaries
+from imagesync.audit.held import rows_held
 from imagesync.audit.identity import change_of_store
 from imagesync.audit.judge import Judge, Judgement, confirmed
+from imagesync.audit.standing import news_among, row_said_something_else
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.trust import Trust, trust_of
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import CannotLook
 from imagesync.models import Audit
+from imagesync.models.broken_off import again_if_broken_off
 from imagesync.models.leases import database_clock, lease_end, new_owner
-from imagesync.records import Record, Scope, Source, Target
-from imagesync.records.unreadable import readable
+from imagesync.records import Record, Scope, Source
 from imagesync.storage.preflight import preflight
 
 
@@ -98,27 +98,31 @@ def look_at(source: Source, records: Sequence[Record], fitness: Fitness) -> Look
 
 def write_down(source: Source, looks: Looks, *, started_by: str) -> Written:
     """Findings and marks, in one transaction, of the records that still name what was looked at."""
+    write = partial(_write, source, looks, started_by)
     try:
-        return _write(source, looks, started_by)
+        return again_if_broken_off(write)
     except IntegrityError:  # another process has just opened the same finding; now it is known
-        return _write(source, looks, started_by)
+        return again_if_broken_off(write)
 
 
 def _write(source: Source, looks: Looks, started_by: str) -> Written:
     audit = _audit_of(source, looks, started_by)
     book = Book(audit, source)
     now = looks.now()
-    with (
-        transaction.atomic(durable=True),
-        ExitStack() as stack,
-    ):  # whoever deletes the event next relies on the commit
-        for using in sorted({router.db_for_write(one.record.target.model) for one in looks.judgements}):
-            stack.enter_context(transaction.atomic(using=using))
-        judgements = _still_named(looks.judgements)
+    records = [(one.record.target, one.record.pk) for one in looks.judgements]
+    # whoever deletes the event next relies on the commit
+    with transaction.atomic(durable=True), rows_held(records) as names:
+        # a purge or an upload may be at them too
+        judgements = [
+            one
+            for one in looks.judgements
+            if names.get((one.record.target, one.record.pk)) == one.record.name
+        ]
         standing = book.standing_of(judgements)
         news = news_among(judgements, standing)
         if news:
             audit.save()
+        book.forget_older_looks(judgements)
         book.note_looks(judgements, standing, now)
         if news:
             book.settle(believed=True, now=now)
@@ -164,21 +168,6 @@ def _finish(audit: Audit, book: Book, judgements: Sequence[Judgement], looks: Lo
     audit.lease_owner, audit.lease_until = "", None
     audit.save()
     signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)
-
-
-def _still_named(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """Without those whose record is gone, or names another file by now: a purge or an upload may be at it too.
-
-    Their rows stay locked, in the order in which a purge locks them, until the caller's transaction ends: a finding of
-    a record that is deleted in between would stay open.
-    """
-    names: dict[Target, dict[Any, str]] = {}
-    for target in sorted({one.record.target for one in judgements}, key=lambda one: one.label):
-        using, column = router.db_for_write(target.model), target.field.attname
-        pks = [one.record.pk for one in judgements if one.record.target is target]
-        rows: QuerySet[Any] = target.model._base_manager.using(using).filter(pk__in=pks).order_by("pk")
-        names[target] = dict(readable(rows.select_for_update(), column).values_list("pk", column))
-    return [one for one in judgements if names[one.record.target].get(one.record.pk) == one.record.name]
 
 
 def _sentence(reasons: Sequence[Diagnosis]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.db import router, transaction
@@ -10,8 +11,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from imagesync import signals
+from imagesync.audit.held import rows_held
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding
+from imagesync.models.broken_off import again_if_broken_off
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import in_scope, of_fields, of_records
 from imagesync.records.stream import RecordKey, byte_ordered, named_rows
@@ -58,12 +61,8 @@ def _clear_rows(target: Target, source: Source, scope: Scope) -> Iterator[list[t
             ((target.content_type.pk, str(pk), target.field.name), source.store.identity.prefix + name)
             for pk, name in some.items()
         ]
-        with transaction.atomic():
-            write_verdicts(
-                target.model._base_manager.filter(pk__in=list(some), verdict=Verdict.MISSING.value),
-                {"verdict": Verdict.UNCHECKED.value, "verdict_at": None, "missing_since": None},
-            )
-            _close(_missing(source).filter(of_records(record for record, _key in cleared)))
+        findings = _missing(source).filter(of_records(record for record, _key in cleared))
+        again_if_broken_off(partial(_clear, target, some, findings))
         yield cleared
 
 
@@ -71,15 +70,28 @@ def _close_findings(target: Target, source: Source, scope: Scope) -> Iterator[li
     """Of records that remember no verdict, or whose row says something else already."""
     keyed: QuerySet[Any] = _missing(source).filter(of_fields([target]))
     keyed = in_scope(keyed.annotate(byte_key=byte_ordered("key", keyed.db)), scope)
+    as_pk, prefix = target.model._meta.pk.to_python, source.store.identity.prefix
     while some := list(keyed.order_by("pk")[:BATCH]):
-        _close(Finding.objects.filter(pk__in=[finding.pk for finding in some]))
+        names = {as_pk(one.object_pk): one.key.removeprefix(prefix) for one in some}
+        findings = Finding.objects.open().filter(pk__in=[finding.pk for finding in some])
+        again_if_broken_off(partial(_clear, target, names, findings))
         yield [((one.content_type_id or 0, one.object_pk, one.field), one.key) for one in some]
+
+
+def _clear(target: Target, names: dict[Any, str], findings: QuerySet[Finding]) -> None:
+    """Of records that still have these names: an audit may be marking them."""
+    with transaction.atomic(), rows_held((target, pk) for pk in names) as held:
+        if target.remembers:
+            write_verdicts(
+                target.model._base_manager.filter(
+                    pk__in=[pk for pk, name in names.items() if held.get((target, pk)) == name],
+                    verdict=Verdict.MISSING.value,
+                ),
+                {"verdict": Verdict.UNCHECKED.value, "verdict_at": None, "missing_since": None},
+            )
+        findings.update(closed_at=timezone.now())
 
 
 def _missing(source: Source) -> QuerySet[Finding]:
     fingerprint = source.store.identity.fingerprint
     return Finding.objects.open().filter(fingerprint=fingerprint, verdict=Verdict.MISSING.value)
-
-
-def _close(findings: QuerySet[Finding]) -> None:
-    findings.update(closed_at=timezone.now())

@@ -24,6 +24,7 @@ from imagesync.core.rails import plan_is_stale
 from imagesync.core.verdicts import Look, Verdict
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Finding, Purge, Tombstone
+from imagesync.models.broken_off import again_if_broken_off
 from imagesync.models.leases import lease_end, new_owner
 from imagesync.purge.canaries import refuse_elsewhere
 from imagesync.purge.copies import clear_copy
@@ -40,6 +41,7 @@ from imagesync.purge.objections import (
     stored_name,
 )
 from imagesync.purge.rows import Consequences, NamedFile
+from imagesync.purge.saves import Saves, saves_of, was_saved
 from imagesync.purge.summary import summary_of
 from imagesync.purge.tombs import write_tombstones
 from imagesync.records import Source, Target
@@ -120,6 +122,8 @@ class _Execution:
         self.kept: list[dict[str, Any]] = list(purge.plan["keep"])
         self.deleted = 0
         self.cleared = 0
+        self.saves: Saves = {}
+        """Of the batch's rows, from before they were looked at."""
         self.taken: list[Entry] = []
         """In the transaction that is open."""
 
@@ -182,10 +186,13 @@ class _Execution:
     def _confirm(self, batch: list[Entry], versioning: str) -> dict[str, Look]:
         """One fresh look per key: the records' own, and those of the other files that would go along."""
         keys = {entry.key for entry in batch}
+        rows: set[tuple[type[Model], Any]] = {(entry.target.model, entry.pk) for entry in batch}
         for target, entries in _by_target(batch):
-            pks = [entry.pk for entry in entries]
-            along = (key_in_store(one, self.source) for one in files_along(target, pks))
-            keys.update(key for key in along if key is not None)
+            for one in files_along(target, [entry.pk for entry in entries]):
+                rows.add((one.model, one.pk))
+                if (key := key_in_store(one, self.source)) is not None:
+                    keys.add(key)
+        self.saves = saves_of(rows)
         looked = look_all(
             self.source.store,
             ((key, key, None) for key in sorted(keys)),
@@ -198,29 +205,30 @@ class _Execution:
 
     def _take(self, batch: list[Entry], looks: dict[str, Look]) -> None:
         """Delete a batch in one transaction; when the database refuses it, record by record."""
-        before = (self.deleted, self.cleared, list(self.kept))
         try:
-            self._transaction(batch, looks)
+            again_if_broken_off(partial(self._transaction, batch, looks))
         except IntegrityError:  # a constraint that only fails at commit; find out whose it is
-            self.deleted, self.cleared, self.kept = before
             for entry in batch:
-                before = (self.deleted, self.cleared, list(self.kept))
                 try:
-                    self._transaction([entry], looks)
+                    again_if_broken_off(partial(self._transaction, [entry], looks))
                 except IntegrityError as error:
-                    self.deleted, self.cleared, self.kept = before
                     why = f"a constraint of the database holds it ({type(error).__name__})"
                     self._keep(entry, why)
 
     def _transaction(self, batch: list[Entry], looks: dict[str, Look]) -> None:
+        before = (self.deleted, self.cleared, list(self.kept))
         using = router.db_for_write(batch[0].target.model)
-        with transaction.atomic(), transaction.atomic(using=using):
-            self.purge.renew_lease()
-            self.taken = []
-            for target, entries in _by_target(batch):
-                self._take_of_one_field(target, entries, looks, using)
-            self._write_counts()
-            self._tell()
+        try:
+            with transaction.atomic(), transaction.atomic(using=using):
+                self.purge.renew_lease()
+                self.taken = []
+                for target, entries in _by_target(batch):
+                    self._take_of_one_field(target, entries, looks, using)
+                self._write_counts()
+                self._tell()
+        except DatabaseError:
+            self.deleted, self.cleared, self.kept = before
+            raise
 
     def _take_of_one_field(
         self, target: Target, entries: list[Entry], looks: dict[str, Look], using: str
@@ -262,6 +270,8 @@ class _Execution:
         changed = changed_since(entry.target, row, entry.key, self.source.store)
         if changed:
             return changed
+        if was_saved(row, self.saves):
+            return "it was saved since it was looked at; the next purge takes it"
         look = looks[entry.key]
         return "" if _proves(look, timezone.now()) else _not_missing_now(look)
 
@@ -276,6 +286,7 @@ class _Execution:
             return self._clear(entry, row, look, using)
         case = open_case(entry.target, row, entry.key, self.source.store, lock=True)
         why = case.objection or not_proven_missing(case, partial(self._other_proven, looks))
+        why = why or self._why_not(entry, row, looks)  # the rows that go along may have been waited for
         if why:
             return why
         self._bury([(entry, look, _effects(case).copy())])
@@ -286,7 +297,9 @@ class _Execution:
 
     def _other_proven(self, looks: dict[str, Look], one: NamedFile) -> bool:
         look = looks.get(key_in_store(one, self.source) or "")
-        return look is not None and _proves(look, timezone.now())
+        where = [(one.model, one.pk)]
+        is_as_it_was = all(self.saves.get(row) == save for row, save in saves_of(where).items())
+        return look is not None and is_as_it_was and _proves(look, timezone.now())
 
     def _delete_together(self, alone: list[tuple[Entry, Case]], looks: dict[str, Look], using: str) -> None:
         self._bury([(entry, looks[entry.key], _effects(case).copy()) for entry, case in alone])

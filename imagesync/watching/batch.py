@@ -16,6 +16,7 @@ from imagesync.audit.judge import Judgement
 from imagesync.audit.looks import write_down
 from imagesync.core.events import ObjectEvent, parse_message
 from imagesync.core.verdicts import Reason
+from imagesync.exceptions import CannotLook
 from imagesync.records import Record
 from imagesync.storage.queue import MOST, EventQueue, QueueMessage
 from imagesync.watching.set_aside import keep
@@ -26,6 +27,8 @@ MOST_AT_ONCE = 100
 """Messages of a batch, received ten at a time: what a batch costs besides its looks is shared by them."""
 MOST_TRIES = 5
 """Deliveries of a message whose look fails for a passing reason; then what the look brought is written down."""
+MOST_LOOKS = 3
+"""At what changes each time that somebody looks; then its messages stay in the queue."""
 _PASSING = frozenset(
     {
         Reason.THROTTLED,
@@ -142,20 +145,34 @@ class Watch:
     def _look_at(
         self, store: WatchedStore, records: Sequence[Record], tries: Mapping[str, int], report: BatchReport
     ) -> set[str]:
-        """The keys that could not be looked at for now."""
-        looks = store.look_at(records)
-        again = {
-            one.record.key
-            for one in looks.judgements
-            if one.look.reason in _PASSING and tries[one.record.key] < MOST_TRIES
-        }
-        told = [one for one in looks.judgements if one.record.key not in again]
-        written = write_down(store.source, replace(looks, judgements=told), started_by=self._started_by)
+        """The keys that could not be looked at for now.
+
+        What changed is looked at once more when it is written down: another watch may have looked later and been
+        faster, and of what it found as it was before nothing was written that we could have seen.
+        """
         report.looked += len(records)
-        report.changes += written.changes
-        if written.audit is not None:
-            report.audits.append(written.audit.pk)
-        return again
+        again: set[str] = set()
+        for time in range(MOST_LOOKS):
+            try:
+                looks = store.look_at(records)
+            except CannotLook:
+                if not time:
+                    raise
+                break  # what was written before is told, and the messages stay
+            again |= {
+                one.record.key
+                for one in looks.judgements
+                if one.look.reason in _PASSING and tries[one.record.key] < MOST_TRIES
+            }
+            told = [one for one in looks.judgements if one.record.key not in again]
+            written = write_down(store.source, replace(looks, judgements=told), started_by=self._started_by)
+            report.changes += written.changes
+            if written.audit is not None:
+                report.audits.append(written.audit.pk)
+            records = store.records({one.record.key for one in written.changes})
+            if not records:
+                return again
+        return again | {record.key for record in records}
 
 
 def _tries(pointing: Iterable[Pointing]) -> dict[str, int]:
