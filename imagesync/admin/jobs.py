@@ -80,17 +80,21 @@ def job_page(model_admin: SyncActions, request: HttpRequest, job_id: int) -> Htt
 
 def start_purge(model_admin: SyncActions, request: HttpRequest, purge: Purge, nonce: str) -> Job:
     """The job that executes a stored plan. Raises IntegrityError when there is one already."""
+    planned = purge.counts["planned"]
     with transaction.atomic():
-        return Job.objects.create(
-            kind=Job.Kind.PURGE,
-            user_id=request.user.pk,
-            site=model_admin.admin_site.name,
-            nonce=nonce,
-            content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
-            fields=[target.label for target in model_admin.sync_targets()],
-            records=purge.counts["planned"],
-            purge=purge,
-        )
+        return new_job(model_admin, request, nonce, kind=Job.Kind.PURGE, records=planned, purge=purge)
+
+
+def new_job(model_admin: SyncActions, request: HttpRequest, nonce: str, **what: Any) -> Job:
+    """A job of whoever asks here. Raises IntegrityError when it was asked for already."""
+    return Job.objects.create(
+        user_id=request.user.pk,
+        site=model_admin.admin_site.name,
+        nonce=nonce,
+        content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
+        fields=[target.label for target in model_admin.sync_targets()],
+        **what,
+    )
 
 
 def _again(model_admin: SyncActions, request: HttpRequest, job: Job) -> HttpResponse:

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -253,13 +252,11 @@ def _what_moved(selection: Selection, token: dict[str, Any]) -> str:
 def _write_down(model_admin: SyncActions, request: HttpRequest, selection: Selection, nonce: str) -> Job:
     is_whole = _is_whole(selection)
     with transaction.atomic():
-        job = Job.objects.create(
+        job = jobs.new_job(
+            model_admin,
+            request,
+            nonce,
             kind=selection.kind,
-            user_id=request.user.pk,
-            site=model_admin.admin_site.name,
-            nonce=nonce,
-            content_type=ContentType.objects.get_for_model(model_admin.model, for_concrete_model=False),
-            fields=[target.label for target in model_admin.sync_targets()],
             chosen_by=selection.query,
             records=selection.number,
             selection={"whole": True} if is_whole else {"sum": selection.found.sum},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
@@ -11,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.models.images import VERDICT_CHOICES
+from imagesync.models.labels import AboutRecord
 from imagesync.models.leases import Leased
 
 
@@ -175,7 +174,7 @@ class FindingQuerySet(models.QuerySet["Finding"]):
         return self.filter(closed_at=None, settled=True)
 
 
-class Finding(models.Model):
+class Finding(AboutRecord, models.Model):
     """The history of a verdict that needs attention, from the audit that opened it to the one that closed it.
 
     A record has at most one open finding that is known, and beside it at most one ``unknown`` or
@@ -234,9 +233,3 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.record_label} is {self.verdict}"
-
-    @property
-    def record_label(self) -> str:
-        """``app.Model:pk``, as commands and JSON name a record."""
-        model: Any = self.content_type.model_class() if self.content_type else None
-        return f"{model._meta.label}:{self.object_pk}" if model else f"?:{self.object_pk}"

@@ -6,8 +6,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from imagesync.models.labels import AboutRecord
 
-class FailedRead(models.Model):
+
+class FailedRead(AboutRecord, models.Model):
     """Reads of one file of one record that failed, until an audit has judged it. It proves nothing.
 
     There is never more than one row per record and field.
@@ -38,9 +40,3 @@ class FailedRead(models.Model):
 
     def __str__(self) -> str:
         return f"failed reads of {self.record_label}"
-
-    @property
-    def record_label(self) -> str:
-        """``app.Model:pk``, as commands and JSON name a record."""
-        model = self.content_type.model_class()
-        return f"{model._meta.label}:{self.object_pk}" if model else f"?:{self.object_pk}"

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from imagesync.models.audits import Audit
+from imagesync.models.labels import AboutRecord
 from imagesync.models.leases import Leased
 
 
@@ -55,7 +56,7 @@ class Purge(Leased):
         return f"purge {self.pk}"
 
 
-class Tombstone(models.Model):
+class Tombstone(AboutRecord, models.Model):
     """What is kept of one purged record: its row, and every row that its deletion took or changed."""
 
     purge = models.ForeignKey(Purge, on_delete=models.PROTECT, related_name="tombstones")
@@ -88,9 +89,3 @@ class Tombstone(models.Model):
 
     def __str__(self) -> str:
         return f"tombstone of {self.record_label}"
-
-    @property
-    def record_label(self) -> str:
-        """``app.Model:pk``, as commands and JSON name a record."""
-        model = self.content_type.model_class()
-        return f"{model._meta.label}:{self.object_pk}" if model else f"?:{self.object_pk}"
