@@ -68,8 +68,9 @@ def look_at_canaries(
     failed = [seen for _record, seen in verdicts if not seen.verdict.is_known]
     if failed:
         return Sighting(Trust.UNTRUSTWORTHY, [canary_failure(len(failed), len(verdicts), failed[0])])
-    if verdicts and all(seen.verdict is Verdict.MISSING for _record, seen in verdicts):
-        return Sighting(Trust.DEGRADED, [collapse(len(verdicts), source.store.identity.bucket)])
+    gone = collapse([seen.verdict for _record, seen in verdicts], source.store.identity.bucket)
+    if gone is not None:
+        return Sighting(Trust.DEGRADED, [gone])
     present = [canary(record.cursor) for record, seen in verdicts if seen.verdict is Verdict.PRESENT]
     return Sighting(Trust.TRUSTWORTHY, present=present)
 

@@ -48,10 +48,13 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
 }
 
 
-def collapse(canaries: int, bucket: str) -> Diagnosis:
+def collapse(canaries: Sequence[Verdict], bucket: str) -> Diagnosis | None:
+    """Said when all of the records looked at first, one or more, are missing; of any other verdict it is not."""
+    if not canaries or any(verdict is not Verdict.MISSING for verdict in canaries):
+        return None
     return Diagnosis(
         id=COLLAPSE,
-        fact=f"All {canaries} records looked at first, last seen present, are gone from bucket {bucket!a}.",
+        fact=f"All {len(canaries)} records looked at first, last seen present, are gone from bucket {bucket!a}.",
         hint="The bucket was emptied, or it is the wrong one. Compare its name, region and location with the "
         f"site's. Only purge_orphans --all-missing {bucket} acts on this audit.",
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from imagesync.core.trust import Trust, collapse
-from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import PurgeRefused
 from imagesync.models import Audit, Purge
 from imagesync.records import Source
@@ -31,7 +30,6 @@ def refuse_elsewhere(purge: Purge, source: Source, *, versioning: str, heartbeat
         workers=source.workers,
         heartbeat=heartbeat,
     )
-    verdicts = [seen.verdict for _key, seen in looked]
-    if verdicts and all(verdict is Verdict.MISSING for verdict in verdicts):
-        told = collapse(len(verdicts), source.store.identity.bucket)
-        raise PurgeRefused(told.id, f"{told.fact} Nothing was deleted.", told.hint)
+    gone = collapse([seen.verdict for _key, seen in looked], source.store.identity.bucket)
+    if gone is not None:
+        raise PurgeRefused(gone.id, f"{gone.fact} Nothing was deleted.", gone.hint)
