@@ -15,7 +15,7 @@ from django.dispatch import Signal
 
 from imagesync.core import rails
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.rails import PurgePlan
+from imagesync.core.plans import PurgePlan
 
 audit_finished = Signal()
 """``sender=Audit, audit``: an audit has ended, whatever its trust."""

@@ -1,42 +1,18 @@
-"""Safety rails: what an audit found, and limits, -> a plan; or a refusal with number, limit and way forward.
+"""Safety rails: conditions that stop a whole plan, before anything is touched, with number, limit and way forward.
 
-A plan is a promise about a moment. A dry run is a plan that nobody executes.
+What keeps a single record is in core/planning.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from dataclasses import field as made_by
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.plans import Limits, PurgePlan
 from imagesync.core.spans import span
 from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED
-from imagesync.core.union import OwnSlice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much one purge may do. Every value has a setting or an option."""
-
-    max_ratio: float = 0.1
-    """Part of the audited records that may go, cascaded rows counted too."""
-    ratio_is_by_hand: bool = False
-    """Whether somebody typed the ratio: then it counts alone, without the free allowance."""
-    max_free: int = 100
-    """Up to this many may go whatever the ratio, but never more than half of the audited ones."""
-    max_delete: int | None = None
-    """A further limit, when somebody gave one."""
-    grace_period: timedelta = timedelta(hours=1)
-    audit_max_age: timedelta = timedelta(hours=24)
-    freshness: timedelta | None = None
-    """How old the looks at the other ranges may be, where a plan rests on slices."""
-    all_missing: str = ""
-    """The bucket's name, typed: lifts the rails that a store without any present record trips."""
-    ripen: timedelta | None = None
-    """For unattended purges: how far apart two audits must be that both say missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,147 +53,10 @@ class StoreFacts:
     """A sentence about another purge of this store that is under way."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A record that an audit found missing, and what speaks against deleting it."""
-
-    record: str
-    """``app.Model:pk``"""
-    field: str
-    """Name of its file field."""
-    key: str
-    action: str
-    """The field's policy: ``delete``, ``clear`` or ``report``."""
-    born_at: datetime | None
-    """How old the record is; when no field says it, since when it was seen missing."""
-    missing_since: datetime
-    seen_again_at: datetime | None = None
-    """When the newest audit that this plan rests on said missing."""
-    seen_again_from: datetime | None = None
-    """When that audit began: at some moment in between it looked at the record."""
-    found_by: int | None = None
-    """The audit that found it missing first."""
-    own_slice: OwnSlice | None = None
-    """The look at the record's own slice, where the plan rests on slices."""
-    restored_before: bool = False
-    objection: str = ""
-    """Why it must stay, as far as the database told (protected, other file, changed since ...)."""
-    cascades: Mapping[str, int] = made_by(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    record: str
-    field: str
-    key: str
-    action: str
-    cascades: Mapping[str, int]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "record": self.record,
-            "field": self.field,
-            "key": self.key,
-            "action": self.action,
-            "cascades": dict(self.cascades),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    record: str
-    key: str
-    why: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"record": self.record, "key": self.key, "why": self.why}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PurgePlan:
-    go: tuple[Planned, ...]
-    keep: tuple[Kept, ...]
-    refused: Diagnosis | None
-    """The first rail that refuses; the rest of the plan shows what it refused."""
-    waiting: int = 0
-    """Rows that stay only until their own slice is looked at again. They count for the ratio: a purge of a part each day
-    must not take what one purge of all may not."""
-
-    @property
-    def rows(self) -> int:
-        """Records and cascaded rows together."""
-        return sum(_rows(planned) for planned in self.go)
-
-
-def plan_purge(
-    candidates: Iterable[Candidate], *, audit: AuditFacts, store: StoreFacts, limits: Limits, now: datetime
-) -> PurgePlan:
-    """Decide what would go and what stays, and whether a rail refuses the whole of it."""
-    go: list[Planned] = []
-    keep: list[Kept] = []
-    waiting = 0
-    for one in candidates:
-        why = _why_kept(one, limits, now)
-        if not why and (why := _why_waiting(one, limits, now)):
-            waiting += _rows(one)
-        if why:
-            keep.append(Kept(record=one.record, key=one.key, why=why))
-        else:
-            go.append(_planned(one))
-    plan = PurgePlan(go=tuple(go), keep=tuple(keep), refused=None, waiting=waiting)
-    return replace(plan, refused=_first_refusal(plan, audit, store, limits, now))
-
-
-def _rows(one: Candidate | Planned) -> int:
-    return 1 + sum(one.cascades.values())
-
-
-def _planned(one: Candidate) -> Planned:
-    return Planned(record=one.record, field=one.field, key=one.key, action=one.action, cascades=one.cascades)
-
-
-def _why_kept(one: Candidate, limits: Limits, now: datetime) -> str:
-    if one.action not in ("delete", "clear"):
-        return f'the policy of its field is "{one.action}"'
-    if one.objection:
-        return one.objection
-    born_at = one.born_at or one.missing_since
-    if now - born_at < limits.grace_period:
-        return f"it is younger than the grace period ({span(limits.grace_period)})"
-    if limits.ripen is not None:
-        if one.restored_before:
-            return "it was restored before, so only people may purge it again"
-        if _seen_again_at(one, limits.ripen) - one.missing_since < limits.ripen:
-            return f"no two audits at least {span(limits.ripen)} apart both say missing yet"
-    return ""
-
-
-def _seen_again_at(one: Candidate, ripen: timedelta) -> datetime:
-    """When the last look was, as far as it counts. An audit of some minutes counts by its end, so that one a day ripens in
-    a day; one that took long, or was paused for days, by its beginning and no more than a 24th of RIPEN. So it never
-    counts for two."""
-    seen_again_at = one.seen_again_at or one.missing_since
-    if one.seen_again_from is None:
-        return seen_again_at
-    return min(seen_again_at, one.seen_again_from + ripen / 24)
-
-
-def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
-    """Why a record stays until its own slice is looked at again, where the plan rests on slices."""
-    own = one.own_slice
-    if own is None:
-        return ""
-    if not own.saw(opened_by=one.found_by, opened_at=one.missing_since):
-        return "its slice was not looked at since it was found missing"
-    age = now - own.looked_at
-    if age > limits.audit_max_age:
-        return f"its slice was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
-    return ""
-
-
-def _first_refusal(
+def first_refusal(
     plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Limits, now: datetime
 ) -> Diagnosis | None:
+    """The first rail that refuses a plan as a whole; None when all of them hold."""
     if limits.all_missing and limits.all_missing != store.bucket:
         return Diagnosis(
             id="wrong_bucket_typed",

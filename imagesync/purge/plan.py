@@ -13,7 +13,9 @@ from django.utils import timezone
 from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+from imagesync.core.planning import plan_purge
+from imagesync.core.plans import Candidate, Limits, PurgePlan
+from imagesync.core.rails import AuditFacts, StoreFacts
 from imagesync.core.union import OwnSlice, Union
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge, Tombstone

@@ -9,16 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.rails import (
-    RAILS,
-    AuditFacts,
-    Candidate,
-    Limits,
-    PurgePlan,
-    StoreFacts,
-    plan_is_stale,
-    plan_purge,
-)
+from imagesync.core.planning import plan_purge
+from imagesync.core.plans import Candidate, Limits, PurgePlan
+from imagesync.core.rails import RAILS, AuditFacts, StoreFacts, plan_is_stale
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = Limits()

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.core.freshness import SliceFacts
-from imagesync.core.rails import AuditFacts, Candidate, Limits, PurgePlan, StoreFacts, plan_purge
+from imagesync.core.planning import plan_purge
+from imagesync.core.plans import Candidate, Limits, PurgePlan
+from imagesync.core.rails import AuditFacts, StoreFacts
 from imagesync.core.union import OwnSlice, Union, union_of
 
 NOW = datetime(2026, 3, 9, 12, tzinfo=UTC)

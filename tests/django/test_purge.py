@@ -8,7 +8,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from imagesync.core.rails import Limits
+from imagesync.core.plans import Limits
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
