@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from imagesync.conf import app_settings
 from imagesync.core.trust import COLLAPSE, STORE_CHANGED
 from imagesync.core.union import Union, union_of
 from imagesync.models import Audit, Freshness
 from imagesync.models.leases import database_clock
-from imagesync.purge.plan import is_fresh, latest_audit
 from imagesync.records import Source
 from imagesync.records.slices import is_sound, labels_of, stored_slices
 
@@ -51,6 +52,19 @@ def basis_of(source: Source) -> Basis | None:
         if newest is not None:
             return Basis(newest, union)
     return Basis(whole) if whole is not None else None
+
+
+def latest_audit(source: Source) -> Audit | None:
+    """The newest finished audit of the whole of this store, whatever its trust."""
+    fingerprint = source.store.identity.fingerprint
+    return Audit.objects.filter(fingerprint=fingerprint, full_scope=True, state=Audit.State.FINISHED).first()
+
+
+def is_fresh(audit: Audit | None, *, now: datetime | None = None) -> bool:
+    """Whether a purge may rest on it, as far as age and trust go."""
+    if audit is None or audit.finished_at is None or audit.trust == Audit.Trust.UNTRUSTWORTHY:
+        return False
+    return (now or timezone.now()) - audit.finished_at <= app_settings().audit_max_age
 
 
 def _union(source: Source, whole: Audit | None, now: datetime) -> Union | None:

@@ -43,7 +43,7 @@ def numbered(pk: int, note: AuditNote) -> AuditNote:
 
 def answers(audits: Sequence[AuditNote]) -> dict[str, object]:
     """What audits, purges and pages ask of the audits before them, as they ask it (imagesync.audit.identity, .claim,
-    imagesync.purge.plan, imagesync.admin.dashboard, imagesync.notices.standing)."""
+    imagesync.purge.basis, imagesync.admin.dashboard, imagesync.notices.standing)."""
     newest = sorted(audits, key=lambda one: -one.pk)
     believed = [one for one in newest if one.state == "finished" and one.trust in BELIEVED]
     found: dict[str, object] = {}

@@ -8,8 +8,9 @@ import pytest
 
 from imagesync.models import Image
 from imagesync.purge import execute as execution
+from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import find_sources
 from imagesync.records.receivers import deletion_receivers
 from project.embedded_s3 import EmbeddedS3

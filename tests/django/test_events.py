@@ -19,7 +19,7 @@ from imagesync.audit import audit_document, finding_rows
 from imagesync.core.queues import QueueSettings
 from imagesync.doctor.events import event_checks
 from imagesync.models import Audit, Finding, Image
-from imagesync.purge.plan import latest_audit
+from imagesync.purge.basis import latest_audit
 from imagesync.records import Source, find_sources
 from imagesync.storage.memory import MemoryStore
 from imagesync.storage.queue import SqsQueue

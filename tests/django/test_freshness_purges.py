@@ -17,9 +17,9 @@ from imagesync import tasks
 from imagesync.freshness import keep, keep_fresh
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Finding, Freshness, Image, Job, Purge, Slice, Tombstone
-from imagesync.purge.basis import Basis, basis_of
+from imagesync.purge.basis import Basis, basis_of, is_fresh, latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import is_fresh, latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore

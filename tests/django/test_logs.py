@@ -16,8 +16,9 @@ from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.audit.control import cancel_audit, pause_audit
 from imagesync.core.progress import Progress
 from imagesync.models import Audit, Image, Job
+from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, restorable
 from imagesync.records import Scope, Source
 from imagesync.storage.memory import MemoryStore

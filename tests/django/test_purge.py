@@ -13,8 +13,9 @@ from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
 from imagesync.purge import execute as execution
+from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore

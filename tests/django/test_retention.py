@@ -33,8 +33,9 @@ from imagesync.models import (
     ToldStore,
     Tombstone,
 )
+from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, latest_restorable, restorable
 from imagesync.records import Scope, Source
 from imagesync.records.targets import content_type_of

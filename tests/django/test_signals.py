@@ -14,8 +14,9 @@ from imagesync.audit import carry_out, clear_marks, open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
 from imagesync.purge import execute
+from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import latest_audit, limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
 from imagesync.records import Scope, Source
 from imagesync.signals import PurgedRecord, VerdictChange, Veto
