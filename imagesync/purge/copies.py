@@ -7,7 +7,8 @@ come back as it is raises NotPreservable, and its record is not deleted.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,27 @@ EXACT = "imagesync_exact_"
 
 class NotPreservable(Exception):
     """A value, named by the message, that would not come back as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row that goes, as its own table has it. A multi-table child and its parent are two."""
+
+    model: type[Model]
+    pk: Any
+    values: dict[str, Any]
+    root: bool
+    """Whether it is the record itself, or a parent's half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A value of a row that stays, which the deletion sets (SET_NULL, SET_DEFAULT, SET)."""
+
+    instance: Model
+    field: Field[Any, Any]
+    old: Any
+    new: Any
 
 
 def concrete(model: Model | type[Model]) -> type[Model]:
@@ -59,7 +81,7 @@ def read(
         yield from found.values(*(field.attname for field in fields), **exact)
 
 
-def write_row(model: type[Model], row: Mapping[str, Any], *, using: str) -> dict[str, Any]:
+def _write_row(model: type[Model], row: Mapping[str, Any], *, using: str) -> dict[str, Any]:
     """A row as JSON can hold it. Raises NotPreservable when it would not come back the same."""
     return {
         field.attname: encode(field, row[field.attname], using=using, exact=row.get(EXACT + field.attname))
@@ -134,12 +156,39 @@ def _plain(prepared: Any) -> Any:
     return bytes(prepared) if isinstance(prepared, memoryview | bytearray) else prepared
 
 
-def write_pk(model: type[Model], pk: Any, *, using: str) -> list[Any]:
+def _write_pk(model: type[Model], pk: Any, *, using: str) -> list[Any]:
     fields = model._meta.pk_fields
     return [
         encode(field, part, using=using)
         for field, part in zip(fields, pk if len(fields) > 1 else [pk], strict=True)
     ]
+
+
+def rows_copy(kept: Sequence[Kept], changed: Sequence[Changed], *, using: str) -> str:
+    """The text for rows that go and values that are set, in the order of putting back: what was deleted last comes first."""
+    rows = [
+        {
+            "model": one.model._meta.label,
+            "root": one.root,
+            "columns": _write_row(one.model, one.values, using=using),
+        }
+        for one in reversed(kept)
+    ]
+    return json.dumps(
+        {"format": 1, "rows": rows, "changed": [_written_change(change, using) for change in changed]}
+    )
+
+
+def _written_change(change: Changed, using: str) -> dict[str, Any]:
+    target = change.field.target_field  # type: ignore[attr-defined]
+    new = getattr(change.new, target.attname) if isinstance(change.new, Model) else change.new
+    return {
+        "model": concrete(change.instance)._meta.label,
+        "pk": _write_pk(type(change.instance), change.instance.pk, using=using),
+        "field": change.field.attname,
+        "old": encode(change.field, change.old, using=using),
+        "new": encode(change.field, target.to_python(new), using=using),
+    }
 
 
 def clear_copy(record: Model, field: Field[Any, Any], *, using: str | None = None) -> str:
@@ -149,7 +198,7 @@ def clear_copy(record: Model, field: Field[Any, Any], *, using: str | None = Non
     name = None if value is None else getattr(value, "name", value)
     cleared = {
         "model": concrete(record)._meta.label,
-        "pk": write_pk(type(record), record.pk, using=using),
+        "pk": _write_pk(type(record), record.pk, using=using),
         "field": field.attname,
         "old": encode(field, name, using=using),
         "new": None,

@@ -14,9 +14,9 @@ from django.db import connections
 from django.db.models import Model
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
 
-from imagesync.purge.copies import CHUNK, concrete, kept_fields, read
+from imagesync.purge.copies import CHUNK, Kept, concrete, kept_fields, read
 from imagesync.purge.database_rules import count_children, database_rules
-from imagesync.purge.rows import Consequences, Kept
+from imagesync.purge.rows import Consequences
 from imagesync.records.receivers import deletion_receivers
 
 

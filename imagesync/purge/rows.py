@@ -1,42 +1,23 @@
-"""What deleting one record would take along: collected, kept as text without loss, and deleted.
+"""What deleting one record would take along: collected, read as the database has it, and deleted.
 
-Django's Collector says what goes. It is not allowed to delete anything unseen, and whatever it leaves to the
-database (``DO_NOTHING``, ``DB_CASCADE``, foreign keys made by hand) blocks the record as soon as rows exist.
+Django's Collector says what goes. It is not allowed to delete anything unseen; what it would leave to the database is
+in purge/unseen.py, and how rows are written as text in purge/copies.py.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, connections, models
-from django.db.models import Field, FileField, Model, ProtectedError, QuerySet, RestrictedError
-from django.db.models.deletion import DO_NOTHING, Collector, get_candidate_relations_to_delete
+from django.db import DatabaseError, IntegrityError, connections
+from django.db.models import FileField, Model, ProtectedError, QuerySet, RestrictedError
+from django.db.models.deletion import Collector
 
-from imagesync.purge.copies import (
-    CHUNK,
-    NotPreservable,
-    clear_copy,
-    concrete,
-    encode,
-    kept_fields,
-    read,
-    write_pk,
-    write_row,
-)
-from imagesync.purge.database_rules import DatabaseRule, count_children, database_rules
+from imagesync.purge.copies import Changed, Kept, NotPreservable, concrete, kept_fields, read, rows_copy
+from imagesync.purge.unseen import Blocked, block_left_to_database, block_left_to_django
 from imagesync.records.receivers import deletion_receivers
-
-__all__ = ["Changed", "Consequences", "NamedFile", "RowsChanged", "clear_copy", "consequences"]
-
-_BY_DATABASE = [
-    getattr(models, name)
-    for name in ("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT")  # Django 6.1
-    if hasattr(models, name)
-]
 
 
 class RowsChanged(IntegrityError):
@@ -51,33 +32,6 @@ class NamedFile:
     pk: Any
     field: FileField
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """A value of a row that stays, which the deletion sets (SET_NULL, SET_DEFAULT, SET)."""
-
-    instance: Model
-    field: Field[Any, Any]
-    old: Any
-    new: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A row that goes, as its own table has it. A multi-table child and its parent are two."""
-
-    model: type[Model]
-    pk: Any
-    values: dict[str, Any]
-    root: bool
-    """Whether it is the record itself, or a parent's half of it."""
-
-
-class _Blocked(Exception):
-    def __init__(self, block_id: str, why: str) -> None:
-        super().__init__(why)
-        self.block_id = block_id
 
 
 class _SeeingCollector(Collector):
@@ -114,7 +68,7 @@ def consequences(record: Model, *, using: str, lock: bool = False) -> Consequenc
     found = Consequences(record, using, lock=lock and connections[using].features.has_select_for_update)
     try:
         found._look()
-    except _Blocked as blocked:
+    except Blocked as blocked:
         found.blocked, found.block_id = str(blocked), blocked.block_id
     return found
 
@@ -168,7 +122,7 @@ class Consequences:
         if self.blocked:
             raise RuntimeError(f"{self.record!r} cannot be kept: {self.blocked}")
         if not self._copy:
-            self._copy = json.dumps(self._written())
+            self._copy = rows_copy(self._kept, self.changed, using=self._using)
         return self._copy
 
     def execute(self) -> None:
@@ -189,23 +143,21 @@ class Consequences:
                 if isinstance(column, FileField):  # past the descriptor: an image's would look at the file
                     instance.__dict__[column.attname] = None if column.null else ""
 
-    # --- looking ---------------------------------------------------------------------------------------
-
     def _look(self) -> None:
         try:
             root, row = self._load()
             self._collect(root)
             self._keep(root, row)
-            self._left_to_database()
-            self._left_to_django()
-            self._copy = json.dumps(self._written())
-        except (_Blocked, DatabaseError):
+            block_left_to_database(self._kept, self.changed, self._using)
+            block_left_to_django(self._kept, self._collector.data, self._using)
+            self._copy = rows_copy(self._kept, self.changed, using=self._using)
+        except (Blocked, DatabaseError):
             raise
         except NotPreservable as error:
-            raise _Blocked("not_preservable", f"it could not be put back without loss: {error}") from error
+            raise Blocked("not_preservable", f"it could not be put back without loss: {error}") from error
         except Exception as error:  # a hook or a field of a model, e.g. an image field that opens its file
             why = f"a row that goes along cannot be read: {type(error).__name__}: {error}"
-            raise _Blocked("not_preservable", why) from error
+            raise Blocked("not_preservable", why) from error
 
     def _load(self) -> tuple[Model, dict[str, Any]]:
         """The record and its values, by one query, whatever was changed or deferred on the instance."""
@@ -214,16 +166,16 @@ class Consequences:
         for row in read(model, columns, [self.record.pk], using=self._using, lock=self._lock):
             names = [column.attname for column in columns]
             return model.from_db(self._using, names, [row[name] for name in names]), row
-        raise _Blocked("gone", "it is gone already")
+        raise Blocked("gone", "it is gone already")
 
     def _collect(self, root: Model) -> None:
         collector: Any = _SeeingCollector(self._using, root, lock=self._lock)
         try:
             collector.collect([root])
         except ProtectedError as error:
-            raise _Blocked("protected", f"protected by {_counted(error.protected_objects)}") from error
+            raise Blocked("protected", f"protected by {_counted(error.protected_objects)}") from error
         except RestrictedError as error:
-            raise _Blocked("protected", f"restricted by {_counted(error.restricted_objects)}") from error
+            raise Blocked("protected", f"restricted by {_counted(error.restricted_objects)}") from error
         collector.sort()
         self._collector = collector
         self.changed = [
@@ -257,104 +209,6 @@ class Consequences:
             for change in self.changed
             if change.instance.pk not in wanted.get(concrete(change.instance), {})
         ]
-
-    def _left_to_django(self) -> None:
-        """Relations that the Collector passes by: their rows would be left dangling, or go unseen."""
-        for model, instances in self._collector.data.items():
-            relations: Any = get_candidate_relations_to_delete(model._meta) if instances else ()
-            for relation in relations:
-                on_delete = relation.field.remote_field.on_delete
-                by_database = any(on_delete is one for one in _BY_DATABASE)
-                if not by_database and on_delete is not DO_NOTHING:
-                    continue
-                count = self._others(relation, list(instances))
-                if count:
-                    block_id = "database_cascade" if by_database else "protected"
-                    name = getattr(on_delete, "__name__", "")
-                    why = f"{count} {relation.related_model._meta.label} point to it with on_delete={name}"
-                    raise _Blocked(block_id, why)
-
-    def _others(self, relation: Any, instances: list[Model]) -> int:
-        model = relation.related_model
-        gone = [kept.pk for kept in self._kept if kept.model is concrete(model)]
-        rows: QuerySet[Model] = QuerySet(model, using=self._using)
-        return sum(
-            len(
-                set(
-                    rows.filter(**{f"{relation.field.name}__in": instances[start : start + CHUNK]})
-                    .order_by()
-                    .values_list("pk", flat=True)
-                ).difference(gone)
-            )
-            for start in range(0, len(instances), CHUNK)
-        )
-
-    def _left_to_database(self) -> None:
-        """Rows that the database itself would delete or change, and that Django does not know to go."""
-        by_table = {kept.model._meta.db_table: kept.model for kept in self._kept}
-        for rule in database_rules(self._using, frozenset(by_table)):
-            parents = [kept for kept in self._kept if kept.model is by_table[rule.parent]]
-            reached = sum(
-                count_children(rule, parents[start : start + CHUNK], self._using)
-                for start in range(0, len(parents), CHUNK)
-            )
-            if reached > self._known_children(rule, parents):
-                raise _Blocked(
-                    "database_cascade",
-                    f"a foreign key in the database itself (ON DELETE {rule.action}) reaches rows of "
-                    f"{rule.child} that could not be kept",
-                )
-
-    def _known_children(self, rule: DatabaseRule, parents: list[Kept]) -> int:
-        """How many of the rows that a rule reaches are kept anyway. What cannot be told is not known."""
-        targets = {_columns(kept.model, kept.values, rule.parent_columns) for kept in parents} - {None}
-        gone = {
-            (kept.model, kept.pk)
-            for kept in self._kept
-            if rule.is_child(kept.model) and _columns(kept.model, kept.values, rule.child_columns) in targets
-        }
-        changed = {
-            (change.field.model, change.instance.pk)
-            for change in self.changed
-            if rule.is_child(change.field.model)
-            and rule.child_columns == (change.field.column,)
-            and (change.old,) in targets
-        }
-        return len(gone | changed)
-
-    def _written(self) -> dict[str, Any]:
-        """In the order of putting back: what was deleted last comes first."""
-        return {
-            "format": 1,
-            "rows": [
-                {
-                    "model": kept.model._meta.label,
-                    "root": kept.root,
-                    "columns": write_row(kept.model, kept.values, using=self._using),
-                }
-                for kept in reversed(self._kept)
-            ],
-            "changed": [self._written_change(change) for change in self.changed],
-        }
-
-    def _written_change(self, change: Changed) -> dict[str, Any]:
-        target = change.field.target_field  # type: ignore[attr-defined]
-        new = getattr(change.new, target.attname) if isinstance(change.new, Model) else change.new
-        return {
-            "model": concrete(change.instance)._meta.label,
-            "pk": write_pk(type(change.instance), change.instance.pk, using=self._using),
-            "field": change.field.attname,
-            "old": encode(change.field, change.old, using=self._using),
-            "new": encode(change.field, target.to_python(new), using=self._using),
-        }
-
-
-def _columns(model: type[Model], values: dict[str, Any], columns: tuple[str, ...]) -> tuple[Any, ...] | None:
-    """Values by the names of their columns; None when Django does not know such a column."""
-    names = {column.column: column.attname for column in kept_fields(model)}
-    if not all(column in names for column in columns):
-        return None
-    return tuple(values[names[column]] for column in columns)
 
 
 def _pk_of(model: type[Model], row: dict[str, Any]) -> Any:
