@@ -16,7 +16,7 @@ from imagesync.audit import book, cancel_audit, carry_out, looks, open_audit
 from imagesync.audit.marks import clear_marks
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
-from imagesync.purge import execute
+from imagesync.purge import execute, taking
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
@@ -307,7 +307,7 @@ def test_purge__keeps_a_record_that_was_stored_anew_under_its_name_since_the_loo
         image.remember_upload(size_bytes=5, width=1, height=1)
         image.save()
 
-    once_before(monkeypatch, execute._Execution, "_take", stored_anew)
+    once_before(monkeypatch, execute, "take", stored_anew)
     execute_plan(purge, source)
 
     assert Image.objects.filter(file="a.jpg").exists()
@@ -323,7 +323,7 @@ def test_purge__that_had_to_wait_for_a_row_keeps_what_it_saw_too_long_ago(
     store.delete("a.jpg")
     use = ProductImage.objects.create(image=Image.objects.get(file="a.jpg"))
     purge = plan(source, audited(source))
-    monkeypatch.setattr(execute, "CONFIRMED_WITHIN", timedelta(seconds=1))
+    monkeypatch.setattr(taking, "CONFIRMED_WITHIN", timedelta(seconds=1))
     beside = Beside(lambda: execute_plan(purge, source))
 
     with transaction.atomic():

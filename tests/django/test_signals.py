@@ -13,7 +13,7 @@ from imagesync import signals
 from imagesync.audit import carry_out, clear_marks, open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
-from imagesync.purge import execute
+from imagesync.purge import taking
 from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import limits_from_settings, make_plan
@@ -221,14 +221,14 @@ def test_purged__is_not_told_of_a_batch_that_the_database_refused(
     audited(source)
     heard = listen(signals.purged)
     held = label("y.jpg")
-    write = execute.write_tombstones
+    write = taking.write_tombstones
 
     def refuse(stones: list[Tombstone]) -> None:
         write(stones)
         if held in {stone.record_label for stone in stones}:
             raise IntegrityError("a deferred constraint")
 
-    monkeypatch.setattr(execute, "write_tombstones", refuse)
+    monkeypatch.setattr(taking, "write_tombstones", refuse)
     purge = execute_plan(plan(source), source)
 
     told = {record.key for one in heard for record in one["records"]}
