@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, router, transaction
 from django.utils.module_loading import import_string
 
 from imagesync.conf import app_settings
@@ -46,10 +46,13 @@ def keep_calling(name: str, function: str) -> None:
         return
     from django_q.models import Schedule
 
-    if not Schedule.objects.filter(name=name).exists():
-        Schedule.objects.create(
-            name=name, func=function, schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
-        )
+    with transaction.atomic(using=router.db_for_write(Schedule)):
+        # locked: whoever stops it meanwhile waits for what is written down together with this, and sees it
+        ours = Schedule.objects.filter(name=name).select_for_update()
+        if not ours.values_list("pk", flat=True).order_by("pk").first():
+            Schedule.objects.create(
+                name=name, func=function, schedule_type=Schedule.MINUTES, minutes=1, repeats=-1
+            )
 
 
 def stop_calling(name: str) -> None:

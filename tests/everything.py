@@ -73,7 +73,7 @@ def sqlite_lanes() -> list[Lane]:
         "--ignore=tests/django/test_watch_processes.py",
         "--ignore=tests/django/test_freshness_processes.py",
         "--ignore=tests/django/test_notices_killed.py",
-        "--ignore=tests/django/test_side_by_side.py",
+        "--ignore-glob=tests/django/test_side_by_side*.py",
         "--deselect=tests/django/test_admin_selection.py::test_select_all__five_thousand_records_go",
         "--deselect=tests/django/test_tasks.py::test_qcluster",
         "--deselect=tests/django/test_schedules.py::test_qcluster",

@@ -20,6 +20,7 @@ from django.db.models import Count, F, QuerySet
 from imagesync.audit.held import rows_held
 from imagesync.audit.judge import Judgement
 from imagesync.audit.marks import write_verdicts
+from imagesync.audit.outdated import outdated, rows_of
 from imagesync.audit.scan import Batch
 from imagesync.audit.standing import (
     Open,
@@ -71,7 +72,7 @@ class Book:
         """The open findings of these records."""
         here = [judgement.record.identity for judgement in judgements]
         return by_record(
-            row for some in _some(here) for row in standings(self._open().filter(of_records(some)))
+            row for some in _some(here) for row in standings(self._open_before().filter(of_records(some)))
         )
 
     def _note(self, judgements: Iterable[Judgement], open_before: Open, now: datetime) -> None:
@@ -93,6 +94,8 @@ class Book:
             for some in _some(sorted(names)):
                 # a file that was replaced meanwhile was not looked at
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
+                if self.audit.comparing_since is not None:
+                    rows = rows.exclude(verdict_at__gt=self.audit.comparing_since)
                 _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
         Finding.objects.bulk_create(news, batch_size=WRITE_BATCH)
         for pks in _some(sorted(over)):
@@ -147,26 +150,13 @@ class Book:
     def _settle_batch(self, batch: list[Finding], now: datetime) -> None:
         with transaction.atomic():
             self.audit.renew_lease()  # who cancels the audit waits, and nothing is settled behind that
-            records = {finding.pk: self._record_of(finding) for finding in batch}
-            with rows_held(filter(None, records.values())) as names:
-                left = set(self._unsettled().filter(pk__in=list(records)).values_list("pk", flat=True))
-                still = [
-                    one for one in batch if one.pk in left and self._is_named(one, records[one.pk], names)
-                ]
-                gone = left.difference(one.pk for one in still)
-                Finding.objects.filter(pk__in=gone).delete()
-                self._settle(still, now)
-
-    def _record_of(self, finding: Finding) -> tuple[Target, Any] | None:
-        """None for a field that is not audited any more."""
-        target = self.targets.get((finding.content_type_id or 0, finding.field))
-        return None if target is None else (target, target.model._meta.pk.to_python(finding.object_pk))
-
-    def _is_named(
-        self, finding: Finding, record: tuple[Target, Any] | None, names: dict[tuple[Target, Any], str]
-    ) -> bool:
-        """Whether the record is still there, and names what was looked at."""
-        return record is None or (record in names and self.audit.prefix + names[record] == finding.key)
+            rows = rows_of(batch, self.targets)
+            with rows_held(rows.values()) as names:
+                left = self._unsettled().filter(pk__in=[one.pk for one in batch])
+                true = set(left.values_list("pk", flat=True))
+                true -= outdated(batch, rows, names, prefix=self.audit.prefix)
+                left.exclude(pk__in=true).delete()
+                self._settle([one for one in batch if one.pk in true], now)
 
     def _settle(self, batch: list[Finding], now: datetime) -> None:
         """Of records whose rows are locked."""
@@ -241,10 +231,15 @@ class Book:
     def _open(self) -> QuerySet[Finding]:
         return Finding.objects.open().filter(fingerprint=self.audit.fingerprint)
 
+    def _open_before(self) -> QuerySet[Finding]:
+        """Those that what we saw may end: what was found since we began, a watch may have seen later than we did."""
+        since = self.audit.comparing_since
+        return self._open() if since is None else self._open().filter(opened_at__lte=since)
+
     def _open_findings(self, part: AuditRange, batch: Batch) -> Open:
         if self.scope.is_explicit:
             return self.standing_of(batch.judgements)
-        ours = self._open().filter(of_fields(self.targets.values()))
+        ours = self._open_before().filter(of_fields(self.targets.values()))
         keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
         # outside of the scope's prefix and selection nobody looked, so nothing there is over
         window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))

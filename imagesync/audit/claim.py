@@ -25,6 +25,8 @@ from imagesync.records.splitting import estimated_records, split_keys
 
 LEAST_RECORDS, MOST_RECORDS = 5_000, 20_000
 """Of a range. A range costs a page more than its objects, and a few writes."""
+ONE_RUNNING = "imagesync_audit_one_running"
+"""The constraint of ``Audit``."""
 FEW_RANGES = 64
 """As many there may be before they grow beyond LEAST_RECORDS."""
 
@@ -72,9 +74,10 @@ def open_audit(
             AuditRange.objects.bulk_create(_ranges(audit, source, scope, records))
     except IntegrityError as error:
         running = _running(identity.fingerprint, scope)
-        if running is None:
+        if running is None and ONE_RUNNING not in str(error):
             raise
-        raise AlreadyRunning(_busy(running)) from error
+        ended = "An audit of the same store and scope was running, and has just ended. Start again."
+        raise AlreadyRunning(_busy(running) if running else ended) from error
     log_adoption(audit)
     logs.of_audit("audit_started", audit, f"begun by {started_by or 'a caller'}", scope_key=audit.scope_key)
     return audit
@@ -95,7 +98,7 @@ def resume_audit(audit: Audit, source: Source) -> Audit:
         running = _running(audit.fingerprint, Scope.from_dict(audit.scope))
         raise AlreadyRunning(_busy(running or audit)) from error
     if not taken:
-        audit.refresh_from_db()
+        audit.read_again()
         raise AlreadyRunning(_busy(audit))
     take_away(audit)  # one that was thought dead writes nothing more
     audit.write(distributed=False, stage=Audit.Stage.OPENING, idle_sweeps=0)

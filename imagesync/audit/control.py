@@ -28,7 +28,7 @@ def _stop(audit: Audit, state: Audit.State, those: QuerySet[Audit]) -> None:
         stopped = those.filter(pk=audit.pk).update(state=state, lease_owner="", lease_until=None)
         if stopped and state == Audit.State.CANCELLED:
             Finding.objects.filter(opened_by=audit, settled=False).delete()
-    audit.refresh_from_db()
+    audit.read_again()
     if not stopped:
         raise InvalidRequest(f"Audit {audit.pk} is {audit.get_state_display()} already.")
     logs.of_audit(f"audit_{state.value}", audit, state.value)

@@ -80,9 +80,12 @@ def work_on(pk: int) -> dict[str, Any]:
 
 def sweep() -> list[int]:
     """Enqueue anew what nobody works on, at most once in the time of a lease. Returns the audits."""
-    running = list(Audit.objects.filter(distributed=True, state=Audit.State.RUNNING))
+    shared = Audit.objects.filter(distributed=True, state=Audit.State.RUNNING)
+    running = list(shared.all())
     if not running:
         stop_calling(SWEEPS)
+        if shared.exists():  # spread just now, by somebody who still found the schedule there
+            keep_calling(SWEEPS, SWEEP)
     return [audit.pk for audit in running if _enqueue_anew(audit)]
 
 

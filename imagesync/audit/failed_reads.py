@@ -60,7 +60,9 @@ def close_failed_reads(audit: Audit, source: Source, scope: Scope) -> None:
         verdict__in=FAILED_LOOKS,
     )
     over = _reports(source, scope).filter(~Exists(not_judged), last_at__lt=audit.started_at)
-    FailedRead.objects.filter(pk__in=list(over.values_list("pk", flat=True))).delete()
+    pks = list(over.values_list("pk", flat=True))
+    # asked once more within the DELETE itself
+    FailedRead.objects.filter(pk__in=pks, last_at__lt=audit.started_at).delete()
 
 
 def _reports(source: Source, scope: Scope) -> QuerySet[Any]:

@@ -44,7 +44,7 @@ def work_off(job: Job, progress: Progress | None = None) -> Job:
     Raises AlreadyRunning when somebody is at it, or it was done.
     """
     if not job.take_lease(states=(Job.State.WAITING, Job.State.FAILED)):
-        job.refresh_from_db()
+        job.read_again()
         raise AlreadyRunning(_busy(job))
     Job.objects.filter(pk=job.pk).update(started_at=timezone.now(), failure="")
     steps = {

@@ -23,11 +23,11 @@ def again_if_broken_off(write: Callable[[], T]) -> T:
         try:
             return write()
         except OperationalError as error:
-            if not _was_broken_off(error):
+            if not was_broken_off(error):
                 raise
     return write()
 
 
-def _was_broken_off(error: OperationalError) -> bool:
+def was_broken_off(error: BaseException) -> bool:
     cause = error.__cause__
     return (getattr(cause, "sqlstate", "") or getattr(cause, "pgcode", "")) in _BROKEN_OFF

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from imagesync.conf import app_settings
-from imagesync.exceptions import AlreadyRunning
+from imagesync.exceptions import AlreadyRunning, NothingMatches
 
 
 def new_owner() -> str:
@@ -92,6 +92,13 @@ class Leased(models.Model):
         if claimed:
             self.refresh_from_db()
         return bool(claimed) and self.lease_owner == owner
+
+    def read_again(self) -> None:
+        """As the database has it now. Raises NothingMatches when a clean-up has removed it."""
+        try:
+            self.refresh_from_db()
+        except type(self).DoesNotExist as error:
+            raise NothingMatches(f"{self} was removed meanwhile; nothing was done.".capitalize()) from error
 
     def renew_lease(self) -> None:
         """Say that we are alive. Raises AlreadyRunning when the lease was lost to another process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import router, transaction
@@ -14,6 +15,7 @@ from imagesync import signals
 from imagesync.core.verdicts import Verdict
 from imagesync.exceptions import NothingMatches
 from imagesync.models import AbstractImage, Purge, Tombstone
+from imagesync.models.broken_off import again_if_broken_off
 from imagesync.purge.restore_rows import Conflict, put_back
 
 TOLD_AT_ONCE = 500
@@ -95,7 +97,7 @@ def _put_all_back(
     while left:  # a record may need another one of the same purge to come back first
         stuck: list[tuple[Tombstone, list[Conflict]]] = []
         for tombstone in left:
-            conflicts = _put_one_back(tombstone, restored_by, signals=executed)
+            conflicts = again_if_broken_off(partial(_put_one_back, tombstone, restored_by, signals=executed))
             if any(conflict.fatal for conflict in conflicts):
                 stuck.append((tombstone, conflicts))
             else:
@@ -117,7 +119,13 @@ def _put_one_back(tombstone: Tombstone, restored_by: str, *, signals: bool) -> l
     with transaction.atomic():
         still = Tombstone.objects.select_for_update().filter(pk=tombstone.pk, restored_at=None).first()
         if still is None:
-            return [Conflict(record=tombstone.record_label, why="it was restored meanwhile", fatal=True)]
+            return [
+                Conflict(
+                    record=tombstone.record_label,
+                    why="it was restored, or removed for its age, meanwhile",
+                    fatal=True,
+                )
+            ]
         conflicts = put_back(tombstone.rows, using=using, overrides=overrides, signals=signals)
         if not any(conflict.fatal for conflict in conflicts):
             still.restored_at = timezone.now()

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connections, models, transaction
 from django.db.models import Field, Model, Q, QuerySet, Value
 from django.db.models.functions import Cast
 
+from imagesync.models.broken_off import was_broken_off
 from imagesync.purge.copies import EXACT, decode, encode, kept_fields, read
 
 
@@ -109,6 +110,7 @@ class _Return:
                 with transaction.atomic(using=self.using):
                     self._insert_one(row)
             except Exception as error:  # noqa: BLE001 - the database, or any receiver; nothing goes back then
+                _raise_if_broken_off(error)
                 yield Conflict(row.label, _said(error))
 
     def _insert_one(self, row: _Row) -> None:
@@ -155,6 +157,7 @@ class _Return:
             except (LookupError, FieldDoesNotExist) as error:
                 why, fatal = f"the models changed since: {error}", True
             except DatabaseError as error:
+                _raise_if_broken_off(error)
                 why, fatal = _said(error), bool(entry.get("cleared"))
             if why:
                 yield Conflict(record, why, fatal=fatal)
@@ -193,6 +196,7 @@ class _Return:
                     tables = {row.model._meta.db_table for row in self.rows}
                     connections[self.using].check_constraints(table_names=sorted(tables))
             except DatabaseError as error:
+                _raise_if_broken_off(error)
                 yield Conflict(self.rows[-1].label, _said(error))
 
     def _missing_parents(self, row: _Row) -> Iterator[tuple[Any, str]]:
@@ -212,6 +216,12 @@ def _exact(field: Field[Any, Any], written: Any) -> Any:
         text = Value(written["json"], output_field=models.TextField())
         return Cast(text, models.JSONField())
     return decode(field, written)
+
+
+def _raise_if_broken_off(error: Exception) -> None:
+    """The database's word about somebody else's locks is no conflict: the whole is done once more."""
+    if was_broken_off(error):
+        raise error
 
 
 def _said(error: Exception) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import router, transaction
-from django.db.models import F, Model
+from django.db.models import F, Model, QuerySet
 from django.utils import timezone
 
 from imagesync.models import FailedRead
@@ -44,12 +44,20 @@ def _note(owner: FileOwner, pk: Any, name: str, code: str, using: str) -> None:
     values = {"key": owner.key_of(name), "last_at": now, "code": code}
     same = {"content_type": owner.content_type, "object_pk": str(pk), "field": owner.field.name}
     rows = FailedRead.objects.using(using).filter(**same)
+    for _try in range(2):  # an audit may remove what it closes between the two queries
+        if _noted(rows, same, values, now):
+            return
+
+
+def _noted(rows: QuerySet[FailedRead], same: dict[str, Any], values: dict[str, Any], now: datetime) -> bool:
     noted = rows.only("key", "last_at").first()
     if noted is None:
         # several may report at once: the database lets one in, and the others are not an error
         rows.bulk_create([FailedRead(**same, **values, first_at=now)], ignore_conflicts=True)
-    elif noted.key != values["key"]:
-        rows.filter(key=noted.key).update(**values, first_at=now, times=1)
-    elif noted.last_at <= now - AT_MOST_EVERY:
+        return True
+    if noted.key != values["key"]:
+        return bool(rows.filter(key=noted.key).update(**values, first_at=now, times=1))
+    if noted.last_at <= now - AT_MOST_EVERY:
         # of those who come at once, the one who still sees the old time writes
-        rows.filter(last_at=noted.last_at).update(**values, times=F("times") + 1)
+        return bool(rows.filter(last_at=noted.last_at).update(**values, times=F("times") + 1))
+    return True

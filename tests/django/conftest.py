@@ -44,6 +44,17 @@ def four_of_seven(memory_source: MakeSource) -> tuple[MemoryStore, Source]:
 
 
 @pytest.fixture
+def three_images(memory_source: MakeSource) -> tuple[MemoryStore, Source]:
+    """Three images that are there and known to be."""
+    store, source = memory_source(bucket=BUCKET)
+    make_images("a.jpg", "b.jpg", "c.jpg")
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        store.put(name)
+    audited(source)
+    return store, source
+
+
+@pytest.fixture
 def small_slices(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """Records are kept fresh within a week, by slices of a hundred."""
     monkeypatch.setattr(keep, "SLICE_RECORDS", 100)
