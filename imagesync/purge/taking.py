@@ -60,7 +60,7 @@ def by_target(batch: Sequence[Entry]) -> list[tuple[Target, list[Entry]]]:
     grouped: dict[Target, list[Entry]] = {}
     for entry in batch:
         grouped.setdefault(entry.target, []).append(entry)
-    return list(grouped.items())
+    return sorted(grouped.items(), key=lambda one: one[0].label)
 
 
 def take(
