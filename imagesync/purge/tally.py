@@ -14,6 +14,9 @@ class Counted(NamedTuple):
     deleted: int
     cleared: int
     kept: list[dict[str, Any]]
+    plan: dict[str, Any]
+    """The purge's own, with its summary: ``write`` tells by it what is stored already."""
+    summary: dict[str, Any]
 
 
 class Tally:
@@ -29,11 +32,11 @@ class Tally:
         self.kept.append({"record": record, "field": field, "key": key, "why": why})
 
     def now(self) -> Counted:
-        return Counted(self.deleted, self.cleared, list(self.kept))
+        return Counted(self.deleted, self.cleared, list(self.kept), self.purge.plan, self.purge.summary)
 
     def back_to(self, before: Counted) -> None:
         """Forget what was counted since, in a transaction that was rolled back."""
-        self.deleted, self.cleared, self.kept = before
+        self.deleted, self.cleared, self.kept, self.purge.plan, self.purge.summary = before
 
     def write(self) -> None:
         """Save it with the purge, in the transaction that is open."""

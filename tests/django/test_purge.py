@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import IntegrityError
 from django.utils import timezone
 
 from imagesync.core.plans import Limits
@@ -17,6 +18,7 @@ from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
+from imagesync.purge.tally import Tally
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
 from tests.django.helpers import age_findings, audited, make_images
@@ -77,6 +79,27 @@ def test_purge__an_object_that_came_back_keeps_its_record(half: Any) -> None:
 
     assert "y.jpg" in left()
     assert why_kept(purge) == {"y.jpg": "it is present now"}
+
+
+def test_purge__stores_what_it_kept_also_when_the_database_refused_the_batch_once(
+    half: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, source = half
+    purge = plan(source)
+    store.put("x.jpg")
+    write, refusals = Tally.write, [IntegrityError("a deferred constraint")]
+
+    def refused_once(tally: Tally) -> None:
+        write(tally)
+        if refusals:
+            raise refusals.pop()
+
+    monkeypatch.setattr(Tally, "write", refused_once)
+    execute_plan(purge, source)
+
+    purge.refresh_from_db()
+    assert purge.counts == {"planned": 3, "deleted": 2, "cleared": 0, "kept": 1}
+    assert why_kept(purge) == {"x.jpg": "it is present now"}
 
 
 @pytest.mark.parametrize(
