@@ -15,6 +15,8 @@ from project.embedded_s3 import EmbeddedS3
 BUCKET = "test-bucket"
 REGION = "eu-north-1"
 
+MakeSource = Callable[..., tuple[MemoryStore, Source]]
+
 # Each client of its own session parses 2 MB of JSON anew, which was a third of the suite. One session's clients share it too.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(  # type: ignore[assignment,method-assign]
     cache(botocore.loaders.JSONFileLoader().load_file)
@@ -55,7 +57,7 @@ def forget_default_storage() -> None:
 
 
 @pytest.fixture
-def memory_source(db: None) -> Callable[..., tuple[MemoryStore, Source]]:
+def memory_source(db: None) -> MakeSource:
     """The project's fields against a store in memory."""
 
     def make(**options: object) -> tuple[MemoryStore, Source]:

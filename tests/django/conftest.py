@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,14 +17,12 @@ from imagesync.storage.memory import MemoryStore
 from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET, forget_default_storage, storages_at
+from tests.conftest import BUCKET, MakeSource, forget_default_storage, storages_at
 from tests.django.helpers import audited, half_of_them, make_images
 from tests.django.noticing import heard
 from tests.django.watching import World
 from tests.hook import Hook
 from tests.queues import MemoryQueue
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -13,15 +12,14 @@ from imagesync.freshness import freshness_of, keep_fresh
 from imagesync.models import Audit
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import make_images
 
 WEEK = timedelta(days=7)
 RECORDS = 300
 
 
-def world(
-    memory_source: Callable[..., tuple[MemoryStore, Source]], records: int = RECORDS, **options: Any
-) -> tuple[MemoryStore, Source]:
+def world(memory_source: MakeSource, records: int = RECORDS, **options: Any) -> tuple[MemoryStore, Source]:
     """``records`` images and objects, of which every thirtieth object is gone."""
     store, source = memory_source(**options)
     names = [f"{number % 7}/{number:05}.jpg" for number in range(records)]

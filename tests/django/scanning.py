@@ -8,9 +8,9 @@ from typing import Any
 from imagesync.models import Image
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import make_images
 
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 Page = dict[str, Any]
 
 NAMES = [f"{number:05}.jpg" for number in range(2_500)]

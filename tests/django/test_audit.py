@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +11,9 @@ from imagesync.audit.book import Book
 from imagesync.core.verdicts import Evidence, Verdict
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Finding, Image
-from imagesync.records import Scope, Source
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from imagesync.audit import audit_document, finding_rows
 from imagesync.core.estimate import estimate_missing
 from imagesync.models import Finding, Image
-from imagesync.records import Scope, Source
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

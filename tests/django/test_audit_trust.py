@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from imagesync.audit import carry_out, finding_rows, open_audit
 from imagesync.audit.book import Book
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Finding, Image
-from imagesync.records import Scope, Source
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

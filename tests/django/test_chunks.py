@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,11 +11,10 @@ import pytest
 from imagesync.models import Image
 from imagesync.records import Chunk, Cursor, Scope, Source, record_chunks
 from imagesync.records.stream import base_rows
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import make_images
 from tests.testapp.models import Child, Document, MaybeFile, Picture, Product, Sheet, TwoFiles
 
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 Place = tuple[str, str, Any]
 
 pytestmark = pytest.mark.django_db

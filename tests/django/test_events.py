@@ -20,22 +20,19 @@ from imagesync.core.queues import QueueSettings
 from imagesync.doctor.events import event_checks
 from imagesync.models import Audit, Finding, Image
 from imagesync.purge.basis import latest_audit
-from imagesync.records import Source, find_sources
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import find_sources
 from imagesync.storage.queue import SqsQueue
 from imagesync.storage.store import ClientOptions
 from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images, run, verdicts
 from tests.django.watching import World, open_findings, work_off
 from tests.queues import MemoryQueue, RealQueue, bridged, by_topic, event
 from tests.testapp.models import Document
 
 pytestmark = pytest.mark.django_db
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_removed__marks_the_record_on_evidence_and_keeps_an_audit_of_it(world: World) -> None:

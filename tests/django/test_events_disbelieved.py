@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,18 +10,14 @@ from imagesync.audit import looks
 from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import CannotLook
 from imagesync.models import Audit, Finding, Image
-from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
 from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images, verdicts
 from tests.django.watching import World, open_findings, work_off
 from tests.queues import MemoryQueue, event
 
 pytestmark = pytest.mark.django_db
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_unfit_store__marks_nothing_keeps_the_messages_and_takes_no_more(world: World) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from imagesync.core.events import Unreadable
 from imagesync.models import SetAsideMessage
-from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
 from imagesync.watching import Watch
 from imagesync.watching.set_aside import MOST_KEPT
 from imagesync.watching.store import WatchedStore
@@ -20,8 +16,6 @@ from tests.django.watching import World, work_off
 from tests.queues import MemoryQueue, event
 
 pytestmark = pytest.mark.django_db
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_unreadable_message__is_kept_before_it_is_deleted(world: World) -> None:

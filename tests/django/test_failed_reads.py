@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -19,13 +18,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from imagesync.models import FailedRead, Image
-from imagesync.records import Source, report_failed_read
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import report_failed_read
 from project.embedded_s3 import EmbeddedS3
 from tests.django.helpers import client_error, make_images
 from tests.testapp.models import Child, PictureProxy, Product
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 # a report is written after the transaction under way, so these tests must not be one
 pytestmark = pytest.mark.django_db(transaction=True)

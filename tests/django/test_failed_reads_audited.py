@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import shlex
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -18,13 +17,10 @@ from imagesync.models import Audit, FailedRead, Image
 from imagesync.records import Scope, Source, find_sources, report_failed_read
 from imagesync.records.named import owner_of
 from imagesync.reports import write_audits
-from imagesync.storage.memory import MemoryStore
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, client_error, make_images, run, verdicts
 from tests.testapp.models import Document, Product
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 # a report is written after the transaction under way, so these tests must not be one
 pytestmark = pytest.mark.django_db(transaction=True)

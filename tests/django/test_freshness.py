@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -24,14 +23,12 @@ from imagesync.freshness import keep, keep_fresh
 from imagesync.models import Audit, Finding, Freshness, Image
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.freshening import RECORDS, WEEK, pass_time, told, world
 from tests.django.helpers import LONG_AGO, audited, make_images, verdicts
 from tests.testapp.models import Document
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def findings() -> set[tuple[str, str, str]]:

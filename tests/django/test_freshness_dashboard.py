@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -16,15 +15,12 @@ from django.utils import timezone
 
 from imagesync.freshness import keep_fresh
 from imagesync.models import Audit, Freshness, Image, Slice
-from imagesync.records import Source
 from imagesync.reports import freshness_lines
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.freshening import WEEK, pass_time, told, world
 from tests.django.helpers import audited
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_dashboard__says_how_fresh_the_records_are_where_they_are_kept_so(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -16,16 +15,14 @@ from imagesync.exceptions import ListingBroken
 from imagesync.freshness import keep_fresh
 from imagesync.models import Audit, Freshness
 from imagesync.purge.basis import basis_of
-from imagesync.records import Scope, Source
+from imagesync.records import Scope
 from imagesync.records.slices import stored_slices
 from imagesync.storage.listing import list_page
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.freshening import WEEK, pass_time, told, world
 from tests.django.helpers import LONG_AGO, verdicts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_keep_fresh__an_untrustworthy_look_does_not_count_and_is_not_repeated_at_once(

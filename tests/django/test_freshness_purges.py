@@ -23,13 +23,13 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.records.slices import stored_slices
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.admin_pages import act, act_on_all, said, token_of
 from tests.django.freshening import RECORDS, WEEK, pass_time
 from tests.django.helpers import LONG_AGO, audited, make_images, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
 
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 DAY = timedelta(days=1)
 GONE = 10
 

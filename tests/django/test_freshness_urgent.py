@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,13 +11,11 @@ from django.utils import timezone
 from imagesync.freshness import accounts, keep_fresh, urgent
 from imagesync.models import FailedRead, Image
 from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.freshening import WEEK, pass_time, told, world
 from tests.django.helpers import make_images
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("small_slices")]
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 
 def test_keep_fresh__failed_reads_and_new_images_go_first(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,10 +14,9 @@ from imagesync.models import Audit, Image
 from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
 from tests.testapp.models import Document
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,13 +12,12 @@ from imagesync.audit import carry_out, claim, finding_rows, open_audit, resume_a
 from imagesync.core.cost import Prices
 from imagesync.core.progress import Progress
 from imagesync.models import Audit, Finding, Image
-from imagesync.records import Scope, Source, record_chunks
+from imagesync.records import Scope, record_chunks
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.core.paid import Bucket, key_of, requests_of
 from tests.django.helpers import audited, make_images
 from tests.testapp.models import Document, Sheet
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +19,9 @@ from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, restorable
-from imagesync.records import Scope, Source
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,12 +13,10 @@ from imagesync.audit import open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Audit, ToldStore
 from imagesync.notices import decide
-from imagesync.records import Scope, Source
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope
+from tests.conftest import MakeSource
 from tests.django.helpers import audited
 from tests.django.noticing import OWN, heard, kinds, notify, tell
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_queue")]
 COMMITS = pytest.mark.django_db(transaction=True)

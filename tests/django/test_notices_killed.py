@@ -14,10 +14,8 @@ import pytest
 from django.utils import timezone
 
 from imagesync.models import Notice, ToldStore
-from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images
 from tests.hook import Hook
 from tests.processes import start
@@ -46,7 +44,7 @@ def teller(embedded_server: EmbeddedS3, hook: Hook, tmp_path: Path) -> Teller:
 
 
 @pytest.fixture(autouse=True)
-def broken(memory_source: Callable[..., tuple[MemoryStore, Source]]) -> None:
+def broken(memory_source: MakeSource) -> None:
     """An audit found three images missing, and nobody has decided anything about it."""
     _store, source = memory_source(bucket=BUCKET, alias="default")
     make_images("img/x.jpg", "img/y.jpg", "img/z.jpg")

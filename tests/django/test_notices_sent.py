@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from unittest import mock
@@ -21,14 +20,12 @@ from imagesync.models import Notice, ToldStore
 from imagesync.notices import Message, decide, deliver, due_notices, send_due
 from imagesync.notices import channels as the_channels
 from imagesync.notices.outbox import GIVEN_UP_AFTER, SENDING, WAITS
-from imagesync.records import Scope, Source
+from imagesync.records import Scope
 from imagesync.reports.notices import notice_slack
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.django.noticing import BROKEN, HOSTILE, OWN, heard, kinds, notify, tell, webhook
 from tests.hook import Hook
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_queue")]
 COMMITS = pytest.mark.django_db(transaction=True)

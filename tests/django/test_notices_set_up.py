@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +10,10 @@ from django.test import Client, override_settings
 from imagesync.checks import check_notify
 from imagesync.conf import app_settings, problems
 from imagesync.models import Notice
-from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, run
 from tests.django.noticing import BROKEN, HOSTILE, OWN, heard, kinds, notify, tell, webhook
 from tests.hook import Hook
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_queue")]
 

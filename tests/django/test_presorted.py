@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,11 +15,9 @@ from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
 from imagesync.records import Scope, Source, presorted, record_chunks
 from imagesync.records.keyset import as_stored
 from imagesync.records.presorted import presorted_fields
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.testapp.models import Document, Picture, Product
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -21,10 +20,9 @@ from imagesync.purge.restore import execute_restore, preview_restore, restorable
 from imagesync.purge.tally import Tally
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import age_findings, audited, make_images
 from tests.testapp.models import Album, Contract, Cover, Document, Product, ProductImage, TwoFiles
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -40,9 +39,8 @@ from imagesync.purge.restore import execute_restore, latest_restorable, restorab
 from imagesync.records import Scope, Source
 from imagesync.records.targets import content_type_of
 from imagesync.retention import execute_prune, plan_prune
-from imagesync.storage.memory import MemoryStore
 from project.embedded_s3 import EmbeddedS3
-from tests.conftest import BUCKET
+from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images, run
 from tests.processes import start
 
@@ -59,8 +57,6 @@ DATES: dict[Any, tuple[str, ...]] = {
     SetAsideMessage: ("set_aside_at",),
 }
 
-MemorySource = Callable[..., tuple[MemoryStore, Source]]
-
 
 def time_passes(by: timedelta) -> None:
     """As if all that is written down had happened that much earlier."""
@@ -76,7 +72,7 @@ def purge(source: Source, *ids: str) -> Purge:
     return execute_plan(make_plan(source, audit, limits=limits, scope=scope), source)
 
 
-def purged_once(memory_source: MemorySource) -> tuple[Source, Purge]:
+def purged_once(memory_source: MakeSource) -> tuple[Source, Purge]:
     """Three records, of which one was gone and was purged."""
     store, source = memory_source()
     make_images("a.jpg", "b.jpg", "c.jpg")
@@ -118,7 +114,7 @@ def everything_asked(source: Source) -> dict[str, Any]:
 
 
 @pytest.fixture
-def long_history(memory_source: MemorySource) -> Source:
+def long_history(memory_source: MakeSource) -> Source:
     """Years of it: findings open ever since, closed, purged, restored and missing again; audits of every kind."""
     store, source = memory_source()
     images = make_images(*(f"{letter}.jpg" for letter in "abcdefghijklmnop"))
@@ -192,7 +188,7 @@ def test_prune__whatever_is_asked_is_answered_as_before(long_history: Source) ->
 
 
 @pytest.mark.django_db
-def test_prune__a_purge_can_be_undone_until_its_time_is_over(memory_source: MemorySource) -> None:
+def test_prune__a_purge_can_be_undone_until_its_time_is_over(memory_source: MakeSource) -> None:
     source, done = purged_once(memory_source)
     audited(source)
     audited(source)
@@ -293,7 +289,7 @@ def test_prune__jobs_that_wait_keep_what_was_selected() -> None:
 
 @pytest.mark.django_db
 def test_prune__with_nothing_to_do_costs_three_queries_at_most(
-    memory_source: MemorySource, django_assert_max_num_queries: Any
+    memory_source: MakeSource, django_assert_max_num_queries: Any
 ) -> None:
     _store, source = memory_source()
     make_images("a.jpg")
@@ -370,7 +366,7 @@ def test_command__has_the_number_typed(
 
 
 @pytest.mark.django_db
-def test_prune__what_is_restored_after_the_plan_was_made_is_not_taken(memory_source: MemorySource) -> None:
+def test_prune__what_is_restored_after_the_plan_was_made_is_not_taken(memory_source: MakeSource) -> None:
     _source, done = purged_once(memory_source)
     time_passes(YEARS)
     plan = plan_prune()

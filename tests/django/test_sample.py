@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
 from imagesync.audit import finding_rows
 from imagesync.records import Scope, Source, count_records, ordered_records
 from imagesync.records.sampling import draw_sample
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.testapp.models import Document, Product, TwoFiles
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from imagesync.audit import claim
 from imagesync.models import Finding, Image
-from imagesync.records import Source
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
 from tests.django.scanning import NAMES, OF_AUDIT, Page, each_page, filled, missing
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,12 +10,10 @@ import pytest
 from imagesync.audit import carry_out, finding_rows, open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Finding, Image
-from imagesync.records import Scope, Source, record_chunks
-from imagesync.storage.memory import MemoryStore
+from imagesync.records import Scope, record_chunks
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.django.scanning import NAMES, Page, each_page, filled, missing
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,8 +14,8 @@ from sentry_sdk.transport import Transport
 
 from imagesync import tasks
 from imagesync.core.verdicts import Evidence
-from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import make_images
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,9 +46,7 @@ def sentry() -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def store(
-    memory_source: Callable[..., tuple[MemoryStore, Source]], monkeypatch: pytest.MonkeyPatch
-) -> MemoryStore:
+def store(memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch) -> MemoryStore:
     store, source = memory_source()
     make_images("a.jpg")
     store.put("a.jpg")

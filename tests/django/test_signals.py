@@ -20,11 +20,10 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
 from imagesync.records import Scope, Source
 from imagesync.signals import PurgedRecord, VerdictChange, Veto
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, run, verdicts
 from tests.testapp.models import Document
 
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 Listen = Callable[..., list[dict[str, Any]]]
 
 pytestmark = pytest.mark.django_db

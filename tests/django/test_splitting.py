@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -13,13 +12,11 @@ from django.db import connection
 from imagesync.audit import claim, open_audit
 from imagesync.audit.walk import enough_for
 from imagesync.models import Image
-from imagesync.records import Scope, Source
+from imagesync.records import Scope
 from imagesync.records.splitting import estimated_records, split_keys
-from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.testapp.models import Document, Product
-
-MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 pytestmark = pytest.mark.django_db
 
