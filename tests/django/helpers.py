@@ -14,7 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from imagesync.audit import carry_out, open_audit
-from imagesync.models import Audit, Image
+from imagesync.models import Audit, Image, Purge
+from imagesync.purge.basis import latest_audit
+from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore_rows import Conflict, put_back
 from imagesync.records import Scope, Source
 from project.embedded_s3 import EmbeddedS3
@@ -41,6 +43,13 @@ def half_of_them(s3: EmbeddedS3, folder: str = "") -> EmbeddedS3:
 
 def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:
     return carry_out(open_audit(source, scope or Scope(), **options), source)
+
+
+def plan(source: Source, scope: Scope | None = None, **limits: Any) -> Purge:
+    """A plan that rests on the newest audit of everything; executed by nobody yet."""
+    audit = latest_audit(source)
+    assert audit is not None
+    return make_plan(source, audit, scope=scope, limits=limits_from_settings(**limits), planned_by="test")
 
 
 def an_audit(trust: str = "trustworthy", *, ago: timedelta = timedelta(0), **values: Any) -> Audit:

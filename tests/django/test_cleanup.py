@@ -8,15 +8,13 @@ import pytest
 
 from imagesync.models import Image
 from imagesync.purge import execute as execution
-from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import find_sources
 from imagesync.records.receivers import deletion_receivers
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.doctoring import examined_at
-from tests.django.helpers import audited, make_images
+from tests.django.helpers import audited, make_images, plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,9 +51,7 @@ def test_purge__deletes_no_object_even_one_put_back_in_the_last_moment(
         s3.put(BUCKET, key)
     [source, *_others] = find_sources()
     audited(source)
-    audit = latest_audit(source)
-    assert audit is not None
-    purge = make_plan(source, audit, limits=limits_from_settings())
+    purge = plan(source)
     honest = execution.look_all
 
     def put_back_after_the_last_look(*args, **kwargs):

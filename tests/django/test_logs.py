@@ -15,13 +15,11 @@ from imagesync.audit import carry_out, open_audit, resume_audit
 from imagesync.audit.control import cancel_audit, pause_audit
 from imagesync.core.progress import Progress
 from imagesync.models import Audit, Image, Job
-from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, restorable
 from imagesync.records import Scope
 from tests.conftest import MakeSource
-from tests.django.helpers import audited, make_images
+from tests.django.helpers import audited, make_images, plan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,10 +39,8 @@ def test_events__a_whole_story_with_its_numbers_and_no_key(
     store.put("secret-key/a.jpg")
     store.put("secret-key/b.jpg")
     audit = audited(source)
-    latest = latest_audit(source)
-    assert latest is not None
-    refused = make_plan(source, latest, limits=limits_from_settings(max_delete=0), planned_by="test")
-    purge = execute_plan(make_plan(source, latest, limits=limits_from_settings()), source)
+    refused = plan(source, max_delete=0)
+    purge = execute_plan(plan(source), source)
     execute_restore(purge, restorable(purge), restored_by="test")
 
     ours = [record for record in caplog.records if record.name.startswith("imagesync")]

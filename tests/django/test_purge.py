@@ -13,15 +13,14 @@ from imagesync.core.verdicts import Evidence
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Audit, Finding, Image, Purge, Tombstone
 from imagesync.purge import execute as execution
-from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import limits_from_settings, make_plan
+from imagesync.purge.plan import limits_from_settings
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
 from imagesync.purge.tally import Tally
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
 from tests.conftest import MakeSource
-from tests.django.helpers import age_findings, audited, make_images
+from tests.django.helpers import age_findings, audited, make_images, plan
 from tests.testapp.models import Album, Contract, Cover, Document, Product, ProductImage, TwoFiles
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,12 +31,6 @@ def half(four_of_seven: tuple[MemoryStore, Source]) -> tuple[MemoryStore, Source
     """Four present, three missing, audited."""
     audited(four_of_seven[1])
     return four_of_seven
-
-
-def plan(source: Source, **limits: Any) -> Purge:
-    audit = latest_audit(source)
-    assert audit is not None
-    return make_plan(source, audit, limits=limits_from_settings(**limits), planned_by="test")
 
 
 def left() -> list[str]:

@@ -34,14 +34,13 @@ from imagesync.models import (
 )
 from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, latest_restorable, restorable
 from imagesync.records import Scope, Source
 from imagesync.records.targets import content_type_of
 from imagesync.retention import execute_prune, plan_prune
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, MakeSource
-from tests.django.helpers import audited, make_images, run
+from tests.django.helpers import audited, make_images, plan, run
 from tests.processes import start
 
 YEARS = timedelta(days=800)
@@ -65,11 +64,8 @@ def time_passes(by: timedelta) -> None:
 
 
 def purge(source: Source, *ids: str) -> Purge:
-    audit = latest_audit(source)
-    assert audit is not None
-    limits = limits_from_settings(max_ratio=1.0)
     scope = Scope(ids=tuple(("imagesync.Image", pk) for pk in ids))
-    return execute_plan(make_plan(source, audit, limits=limits, scope=scope), source)
+    return execute_plan(plan(source, scope, max_ratio=1.0), source)
 
 
 def purged_once(memory_source: MakeSource) -> tuple[Source, Purge]:
@@ -85,12 +81,9 @@ def purged_once(memory_source: MakeSource) -> tuple[Source, Purge]:
 
 def plans(source: Source) -> list[Any]:
     """What would be purged now, by somebody and by a schedule, and why not the rest."""
-    audit = latest_audit(source)
-    assert audit is not None
     found = []
     for unattended in (False, True):
-        limits = limits_from_settings(max_ratio=1.0, unattended=unattended)
-        planned = make_plan(source, audit, limits=limits)
+        planned = plan(source, max_ratio=1.0, unattended=unattended)
         found.append((planned.plan, planned.refused, planned.counts, planned.audit_id))
         planned.delete()
     return found

@@ -12,16 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from imagesync import signals
 from imagesync.audit import carry_out, clear_marks, open_audit
 from imagesync.core.verdicts import Evidence
-from imagesync.models import Audit, Finding, Image, Purge, Tombstone
+from imagesync.models import Audit, Finding, Image, Tombstone
 from imagesync.purge import taking
-from imagesync.purge.basis import latest_audit
 from imagesync.purge.execute import execute_plan
-from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.purge.restore import execute_restore, preview_restore, restorable
-from imagesync.records import Scope, Source
+from imagesync.records import Scope
 from imagesync.signals import PurgedRecord, VerdictChange, Veto
 from tests.conftest import MakeSource
-from tests.django.helpers import audited, make_images, run, verdicts
+from tests.django.helpers import audited, make_images, plan, run, verdicts
 from tests.testapp.models import Document
 
 Listen = Callable[..., list[dict[str, Any]]]
@@ -58,12 +56,6 @@ def listen() -> Iterator[Listen]:
 
 def label(name: str) -> str:
     return f"imagesync.Image:{Image.objects.get(file=name).pk}"
-
-
-def plan(source: Source, **limits: Any) -> Purge:
-    audit = latest_audit(source)
-    assert audit is not None
-    return make_plan(source, audit, limits=limits_from_settings(**limits), planned_by="test")
 
 
 def changes(heard: list[dict[str, Any]]) -> set[VerdictChange]:
