@@ -91,7 +91,6 @@ LEFT_TO_SQLITE = (
     "admin_permissions",
     "admin_purges",
     "cluster",
-    "credentials",
     "debug*",
     "doctor*",
     "enqueue",
