@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db import connections, router, transaction
+from django.db.models import F, QuerySet
 
 from imagesync.records import Target
 from imagesync.records.unreadable import readable, unreadable_names
@@ -24,14 +24,23 @@ def rows_held(records: Iterable[tuple[Target, Any]]) -> Iterator[dict[tuple[Targ
     by_target: dict[Target, list[Any]] = defaultdict(list)
     for target, pk in records:
         by_target[target].append(pk)
+    some = {router.db_for_write(target.model): (target, pks[0]) for target, pks in by_target.items()}
     with ExitStack() as stack:
-        for using in sorted({router.db_for_write(target.model) for target in by_target}):
+        for using, (target, pk) in sorted(some.items()):
             stack.enter_context(transaction.atomic(using=using))
+            _lock_whole(target, pk, using)
         yield {
             (target, pk): name
             for target in sorted(by_target, key=lambda one: one.label)
             for pk, name in _locked_names(target, by_target[target])
         }
+
+
+def _lock_whole(target: Target, pk: Any, using: str) -> None:
+    """SQLite has one lock for all, which only a write waits for: whoever has read before is refused at once."""
+    if not connections[using].features.has_select_for_update:
+        column = target.field.attname
+        target.model._base_manager.using(using).filter(pk=pk).update(**{column: F(column)})
 
 
 def _locked_names(target: Target, pks: list[Any]) -> Iterator[tuple[Any, str]]:

@@ -15,18 +15,20 @@ from django.utils import timezone
 from django_q.models import Schedule
 
 from imagesync import signals, tasks
-from imagesync.audit import audit_document, finding_rows
+from imagesync.audit import audit_document, finding_rows, looks
 from imagesync.core.queues import QueueSettings
 from imagesync.doctor.events import event_checks
 from imagesync.models import Audit, Finding, Image
 from imagesync.purge.basis import latest_audit
-from imagesync.records import find_sources
+from imagesync.records import Source, find_sources
+from imagesync.storage.memory import MemoryStore
 from imagesync.storage.queue import SqsQueue
 from imagesync.storage.store import ClientOptions
 from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, MakeSource
+from tests.django.beside import Beside, once_before, watch
 from tests.django.helpers import audited, make_images, run, verdicts
 from tests.django.watching import World, open_findings, work_off
 from tests.queues import MemoryQueue, RealQueue, bridged, by_topic, event
@@ -378,3 +380,19 @@ def test_doctor__without_a_queue_has_nothing_to_ask() -> None:
     (check,) = event_checks([])
 
     assert check.status == "not asked"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_watch__writes_it_down_beside_somebody_who_writes_other_rows(
+    three_images: tuple[MemoryStore, Source], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite lets one write at a time: the other one waits, and none is refused."""
+    store, source = three_images
+    store.delete("a.jpg")
+    beside = Beside(lambda: Image.objects.filter(file="c.jpg").update(title="new"))
+    once_before(monkeypatch, looks, "news_among", lambda: (beside.start(), beside.join(0.5)))
+
+    watch(source, "a.jpg")
+
+    assert beside.outcome() == 1
+    assert verdicts() == {"a.jpg": "missing", "b.jpg": "present", "c.jpg": "present"}
