@@ -7,7 +7,6 @@ from imagesync.audit.closing import close
 from imagesync.audit.comparing import Comparing
 from imagesync.audit.course import Course
 from imagesync.audit.opening import begin
-from imagesync.audit.walk import enough_for
 from imagesync.core.progress import Progress
 from imagesync.models import Audit
 from imagesync.records import Source
@@ -25,9 +24,7 @@ def carry_out(audit: Audit, source: Source, progress: Progress | None = None) ->
     course = Course(audit, source, progress or Progress())
     try:
         if begin(course):
-            comparing = Comparing(
-                course, side_by_side=enough_for(source.workers), claimed_at_once=CLAIMED_AT_ONCE
-            )
+            comparing = Comparing(course, side_by_side=source.workers, claimed_at_once=CLAIMED_AT_ONCE)
             comparing.run()
             audit.write(stage=Audit.Stage.CLOSING)
             close(course)

@@ -15,11 +15,6 @@ HEARTBEAT_SECONDS = 5.0
 _Running = tuple[RangeScan, Iterator[Answer[Any] | Batch]]
 
 
-def enough_for(workers: int) -> int:
-    """How many scans side by side leave no worker without a request while others are compared and written down."""
-    return workers + workers // 8
-
-
 def walk(
     scans: Iterator[RangeScan],
     *,

@@ -10,7 +10,6 @@ import pytest
 from django.db import connection
 
 from imagesync.audit import claim, open_audit
-from imagesync.audit.walk import enough_for
 from imagesync.models import Image
 from imagesync.records import Scope
 from imagesync.records.splitting import estimated_records, split_keys
@@ -186,11 +185,3 @@ def test_ranges__of_a_small_scope_are_one(memory_source: MakeSource) -> None:
     for scope in (Scope(), Scope(prefix="a"), Scope(keys=("a",)), Scope(sample=1)):
         audit = open_audit(source, scope)
         assert [(one.first_key, one.end_key) for one in audit.ranges.all()] == [("", None)]
-
-
-@pytest.mark.parametrize(("workers", "scans"), [(1, 1), (4, 4), (8, 9), (16, 18)])
-def test_scans__are_a_few_more_than_requests_so_that_no_worker_waits_for_one_that_is_written_down(
-    workers: int, scans: int
-) -> None:
-    """One worker is one range at a time."""
-    assert enough_for(workers) == scans
