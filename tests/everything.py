@@ -64,16 +64,21 @@ def static_lanes() -> list[Lane]:
     ]
 
 
+# several processes at once, and killed ones: shown where it matters most, on PostgreSQL
+PROCESSES = (
+    "killed",
+    "resume",
+    "interrupted",
+    "watch_processes",
+    "freshness_processes",
+    "notices_killed",
+    "side_by_side*",
+)
+
+
 def sqlite_lanes() -> list[Lane]:
-    # killed processes and the cluster are shown where it matters most: on PostgreSQL
     left_to_postgres = [
-        "--ignore=tests/django/test_killed.py",
-        "--ignore=tests/django/test_resume.py",
-        "--ignore=tests/django/test_interrupted.py",
-        "--ignore=tests/django/test_watch_processes.py",
-        "--ignore=tests/django/test_freshness_processes.py",
-        "--ignore=tests/django/test_notices_killed.py",
-        "--ignore-glob=tests/django/test_side_by_side*.py",
+        *_without(PROCESSES),
         "--deselect=tests/django/test_admin_selection.py::test_select_all__five_thousand_records_go",
         "--deselect=tests/django/test_tasks.py::test_qcluster",
         "--deselect=tests/django/test_schedules.py::test_qcluster",
@@ -115,9 +120,21 @@ def postgres_lanes() -> list[Lane]:
     url = os.environ.get("TEST_DATABASE_URL") or (_local_server() if IN_CI else "")
     environment = {"TEST_DATABASE": "postgres", **({"TEST_DATABASE_URL": url} if url else {})}
     where = "a running server, a language's collation" if url else "a server of its own"
-    left_out = [f"--ignore-glob=tests/django/test_{name}.py" for name in LEFT_TO_SQLITE]
-    command = [*PYTEST, "tests/django", "tests/benchmarks", *left_out, "-rP" if IN_CI else "-ra"]
-    return [Lane(f"PostgreSQL ({where})", command, environment)]
+    report = "-rP" if IN_CI else "-ra"
+    ones = [*PYTEST, "tests/django", *_without((*LEFT_TO_SQLITE, *PROCESSES)), report]
+    processes = [str(file) for name in PROCESSES for file in sorted(ROOT.glob(_file(name)))]
+    return [
+        Lane(f"PostgreSQL ({where})", ones, environment),
+        Lane("PostgreSQL, processes", [*PYTEST, *processes, "tests/benchmarks", report], environment),
+    ]
+
+
+def _file(name: str) -> str:
+    return f"tests/django/test_{name}.py"
+
+
+def _without(names: tuple[str, ...]) -> list[str]:
+    return [f"--ignore-glob={_file(name)}" for name in names]
 
 
 def _local_server() -> str:
@@ -178,7 +195,7 @@ def run(lane: Lane) -> Ended:
 
 def main() -> int:
     live, left_out = live_lanes()
-    # the two longest first; beside them a third one goes through those that wait for servers more than they work
+    # three at a time, the longest first
     lanes = [*static_lanes(), *postgres_lanes(), *sqlite_lanes(), CLUSTERS, *live, FAULTS, REST, DEMO]
     print("running; each lane is printed when it ends ...", flush=True)
     with ThreadPoolExecutor(3) as pool:
