@@ -68,6 +68,8 @@ def _language_template(url: str) -> str:
             connection.execute(
                 f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
             )
+        except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            return name  # another lane was faster
         except (psycopg.errors.FeatureNotSupported, psycopg.errors.SyntaxError):
             return "template0"
     return name
