@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from django.db import router
@@ -38,6 +39,7 @@ def was_saved(row: Model, before: Saves) -> bool:
     return bool(columns) and before.get((concrete(row), row.pk)) != now
 
 
+@cache
 def _columns(model: type[Model]) -> list[str]:
     told = {"size_bytes", "etag"} if issubclass(model, VerifiedUploadMixin) else set()
     return [
