@@ -154,8 +154,10 @@ def scheduled() -> list[Any]:
 
 
 def _settle(ours: Any, work: Work, wanted: dict[str, Any]) -> Change:
-    # locked: the cluster sets the next run of a schedule in the row that it has read
-    schedule = ours.select_for_update().order_by("pk").first()
+    # locked: the cluster sets the next run of a schedule in the row that it has read. By a write, since SQLite refuses
+    # at once whoever has read before and writes beside somebody else; a write that comes first waits
+    ours.update(name=work.name)
+    schedule = ours.order_by("pk").first()
     if schedule is None:
         schedule = ours.model(name=work.name, next_run=timezone.now(), **wanted)
         if wanted["cron"] or not work.begins_at_once:
