@@ -1,6 +1,6 @@
 """AWS Signature Version 4 of requests that differ in path and query only from one that botocore has signed.
 
-botocore's signer takes as long as everything else about a small request; what it computes is the same for all of a pattern but
+botocore's signer takes longer than sending a small request and reading its answer; what it computes is the same for all of a pattern but
 two hashes. The headers that are signed, the region and the payload's hash are taken from botocore's own request, and it is
 only used when it makes of that request the signature that botocore made. ("Authenticating Requests: Using the
 Authorization Header (AWS Signature Version 4)", Amazon S3 API Reference.)
