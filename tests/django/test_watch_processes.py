@@ -24,6 +24,7 @@ from imagesync.storage.memory import MemoryStore
 from project import embedded_s3
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
+from tests.django.beside import somebody_waits_for_a_row
 from tests.django.helpers import make_images, run, verdicts
 from tests.processes import start, wait_for
 from tests.queues import RealQueue, event
@@ -286,15 +287,6 @@ def test_watch__keeps_a_purge_waiting_until_what_it_saw_of_the_records_is_writte
     assert "2 deleted" in purge_err or "2 deleted" in out
     assert not Finding.objects.open().exists()
     assert queue.messages() == 0
-
-
-def somebody_waits_for_a_row() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE database = "
-            "(SELECT oid FROM pg_database WHERE datname = current_database()))"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def test_records__of_an_events_key_are_found_by_the_index_in_byte_order(transactional_db: None) -> None:
