@@ -20,6 +20,7 @@ from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit
 from imagesync.records import Cursor, Record, Scope, Source, Target, ordered_records
 from imagesync.records.stream import base_rows
+from imagesync.storage.client import and_a_few_more
 from imagesync.storage.probe import look, look_all, utc_now
 
 PART_THAT_IS_NEW = 4
@@ -60,7 +61,7 @@ def look_at_canaries(
             wanted,
             how=look,
             versioning=versioning,
-            workers=source.workers,
+            workers=and_a_few_more(source.workers),
             heartbeat=heartbeat,
             now=now,
         )

@@ -26,8 +26,14 @@ class ClientOptions:
     max_attempts: int = 4
     """How often one request is sent, the first time included."""
     workers: int = 8
-    """How many requests are under way at once; the connection pool is as large."""
+    """How many requests are under way at once (see ``and_a_few_more``); the connection pool is large enough for them."""
     client_factory: Callable[[Storage, Config], Any] | None = None
+
+
+def and_a_few_more(workers: int) -> int:
+    """As many small requests as may be under way at once while nothing else is: 20 canaries on 16 workers are waited
+    for once, not twice."""
+    return workers + workers // 4
 
 
 def client_of(storage: Any, alias: str, options: ClientOptions) -> Any:
@@ -117,7 +123,7 @@ def _config(storage: Any, options: ClientOptions) -> Config:
             connect_timeout=options.connect_timeout,
             read_timeout=options.read_timeout,
             retries={"mode": "standard", "total_max_attempts": options.max_attempts},
-            max_pool_connections=max(options.workers, 10),
+            max_pool_connections=max(and_a_few_more(options.workers), 10),
             user_agent_extra="imagesync",
         )
     )

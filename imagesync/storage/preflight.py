@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
+from threading import Thread
+from typing import Any, TypeVar
 
 from imagesync.core.diagnosis import (
     Diagnosis,
@@ -21,6 +26,8 @@ from imagesync.storage.listing import Asked, validate_but_order
 
 ABSENT_KEY = ".imagesync/absent-{}"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
@@ -34,22 +41,45 @@ class Preflight:
 
 
 def preflight(store: Store) -> Preflight:
-    """Four small questions, all under the store's own prefix; the first wrong answer ends them.
+    """Four small questions, all under the store's own prefix; of several wrong answers the first counts.
 
     The bucket is there, its region is the client's, a listing page is valid, and a key that cannot exist
     is answered by a clean 404 NoSuchKey (else s3:ListBucket is lacking, and every absence would be a 403).
+    The fourth tells the versioning of a store that is fit.
+
+    They are asked side by side, however few workers there are, and judged in this order when all are answered: a
+    far store is waited for once. So all four are asked, also of a store whose first answer is wrong already.
     """
     place = store.identity.place
+    answers = [_asked(partial(question, store, place)) for question in (_bucket, _listing, _absence)]
+    versioning = _asked(store.versioning)
+    under_way: list[Future[Any]] = [*answers, versioning]
+    wait(under_way)  # for all: requests are counted around a check, and none is sent behind it
     told = ""
-    for question in (_bucket, _listing, _absence):
-        evidence, diagnosis = question(store, place)
+    for answer in answers:
+        evidence, diagnosis = answer.result()
         region = evidence.headers.get(REGION_HEADER, "")
         if region and not same_region(region, place):  # each answer's own: they may contradict each other
             return Preflight(fit=False, reasons=(wrong_region(place, region),), bucket_region=region)
         told = told or region
         if diagnosis is not None:
             return Preflight(fit=False, reasons=(diagnosis,), bucket_region=told)
-    return Preflight(fit=True, versioning=store.versioning(), bucket_region=told)
+    return Preflight(fit=True, versioning=versioning.result(), bucket_region=told)
+
+
+def _asked(question: Callable[[], T]) -> Future[T]:
+    """Its answer, or what it raises. The thread ends with the process: who interrupts it need not wait for a store
+    that never answers, as a pool would have him."""
+    answer: Future[T] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(question())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is wanted
+            answer.set_exception(error)
+
+    Thread(target=ask, name="imagesync-preflight", daemon=True).start()
+    return answer
 
 
 def absent_key(place: Place) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from threading import Barrier
+
 import pytest
 
 from imagesync.audit import carry_out, finding_rows, open_audit
@@ -13,6 +16,8 @@ from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images, verdicts
 
 pytestmark = pytest.mark.django_db
+
+SECONDS = 60
 
 
 def test_audit__what_was_stored_anew_is_not_marked_by_a_store_that_turns_unfit(
@@ -133,6 +138,27 @@ def test_audit__all_canaries_gone_is_a_collapse(memory_source: MakeSource) -> No
     assert audit.trust == "degraded"
     assert audit.reasons[0]["id"] == "collapse"
     assert audit.counts["missing"] == 2
+
+
+def test_audit__all_canaries_are_waited_for_once(memory_source: MakeSource) -> None:
+    store, source = memory_source()
+    names = [f"{number:02}.jpg" for number in range(20)]
+    make_images(*names)
+    for name in names:
+        store.put(name)
+    audited(source)
+    under_way, honest = Barrier(20), store.head
+
+    def waiting_for_all(key: str) -> Evidence:
+        under_way.wait(SECONDS)
+        return honest(key)
+
+    store.head = waiting_for_all  # type: ignore[method-assign]
+
+    audit = audited(replace(source, workers=16))
+
+    assert audit.trust == "trustworthy"
+    assert audit.requests["HEAD"] == 20
 
 
 def test_audit__a_canary_that_cannot_be_looked_at_ends_it(memory_source: MakeSource) -> None:

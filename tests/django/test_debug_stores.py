@@ -95,7 +95,9 @@ def test_debug__without_list_bucket_a_lost_image_is_not_missing(s3: EmbeddedS3) 
     assert "s3:ListBucket" in document["conclusion"]["sentence"]
 
 
-def test_debug__an_unreachable_store_is_not_asked_again_and_again(s3: EmbeddedS3, stored_with: Any) -> None:
+def test_debug__an_unreachable_store_is_asked_each_question_of_the_check_once(
+    s3: EmbeddedS3, stored_with: Any
+) -> None:
     make_images("images/a.jpg")
     stored_with(endpoint_url="http://127.0.0.1:9")
 
@@ -103,4 +105,4 @@ def test_debug__an_unreachable_store_is_not_asked_again_and_again(s3: EmbeddedS3
 
     assert (code, document["reason"]) == (4, "unreachable")
     assert (document["head"], document["get"]) == (None, None)
-    assert document["requests"] == {"HEAD": 0, "GET": 0, "LIST": 0, "HEAD_BUCKET": 1}
+    assert document["requests"] == {"HEAD": 0, "HEAD_BUCKET": 1, "LIST": 1, "GET": 1, "VERSIONING": 1}

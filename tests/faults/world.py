@@ -29,6 +29,8 @@ HARMLESS_AT_FIRST = "LIST the first page for ever"
 """Its first page is as good as any; only who goes on sees the fault."""
 BUCKET = "lab"
 PROBE = ".imagesync/absent-"
+CHECK = ("HEAD_BUCKET", "LIST", "GET", "VERSIONING")
+KEYS_OF_A_CHECK = 2
 PAGE_SIZE = 3
 SECONDS = 0.5
 CALLS_PER_CLIENT = 8
@@ -38,8 +40,8 @@ CALLS_PER_CLIENT = 8
 class Fault:
     """``row`` is what is answered, when ``phase`` comes (None: always) and about ``target``.
 
-    A phase begins with each HeadBucket: 1 is before the audit, 2 after it, 3 the plan, 4 before and 5 after a
-    batch of the purge. For objects the target is a key, or PROBE for the key that cannot exist; for LIST it is
+    A phase begins with each check of the store: 1 is before the audit, 2 after it, 3 the plan, 4 before and 5
+    after a batch of the purge. For objects the target is a key, or PROBE for the key that cannot exist; for LIST it is
     which call of the phase it is (0: the preflight's); else empty.
     """
 
@@ -62,7 +64,8 @@ class Call:
     operation: str
     key: str
     phase: int
-    nth_list: int = 0
+    nth_list: int
+    is_check: bool
 
 
 @dataclass(frozen=True)
@@ -86,20 +89,26 @@ class World:
         self.said: list[Said] = []
         self.phase = 0
         self._lists = 0
+        self._checked = set(CHECK)
+        """Which questions of the check this phase has had: they come side by side, so any of them may be the first."""
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         told = ", ".join(f"{one.row.id!r} in phase {one.phase} for {one.target!a}" for one in self.faults)
         return f"<{self.bucket.versioning or 'unversioned'}, hidden {sorted(self.bucket.hidden)}: {told}>"
 
-    def call(self, operation: str, key: str = "") -> tuple[Call, Row | None]:
+    def call(self, operation: str, key: str = "", *, max_keys: int = 0) -> tuple[Call, Row | None]:
         """Note that something is asked, and tell which row answers it."""
         with self._lock:
-            if operation == "HEAD_BUCKET":
-                self.phase += 1
-                self._lists = 0
-            call = Call(operation, key, self.phase, self._lists)
-            self._lists += operation == "LIST"
+            if is_check := _is_of_the_check(operation, key, max_keys):
+                if operation in self._checked:
+                    self.phase += 1
+                    self._lists = 0
+                    self._checked.clear()
+                self._checked.add(operation)
+            elif operation == "LIST":
+                self._lists += 1
+            call = Call(operation, key, self.phase, self._lists, is_check)
             row = next((fault.row for fault in self.faults if fault.concerns(call)), None)
             self.said.append(Said(call, row))
         return call, row
@@ -116,8 +125,8 @@ class World:
     def was_healthy(self, phases: Iterable[int]) -> bool:
         """Whether every check of the store in these phases was answered as by a healthy one."""
         chosen = set(phases)
-        checks = [one for one in self.said if one.call.phase in chosen and _is_of_the_check(one.call)]
-        return all(_is_healthy(one) for one in checks)
+        checks = [one for one in self.said if one.call.phase in chosen and one.call.is_check]
+        return all(_is_healthy(one) for one in checks if one.call.operation != "VERSIONING")
 
     def _is_proof(self, said: Said) -> bool:
         if said.row is None:
@@ -130,11 +139,11 @@ class World:
         return said.row.judged == "missing"
 
 
-def _is_of_the_check(call: Call) -> bool:
+def _is_of_the_check(operation: str, key: str, max_keys: int) -> bool:
     return (
-        call.operation == "HEAD_BUCKET"
-        or (call.operation == "LIST" and call.nth_list == 0)
-        or PROBE in call.key
+        operation in ("HEAD_BUCKET", "VERSIONING")
+        or (operation == "LIST" and max_keys == KEYS_OF_A_CHECK)
+        or PROBE in key
     )
 
 
@@ -166,8 +175,8 @@ class OnTheWire:
         asked, row = replace(asked, nth=self._times[about]), self._playing.get(about)
         return self._world.bucket.answer(asked) if row is None else row.play(asked, self._world.bucket)
 
-    def _next(self, operation: str, key: str = "") -> None:
-        _call, row = self._world.call(operation, key)
+    def _next(self, operation: str, key: str = "", *, max_keys: int = 0) -> None:
+        _call, row = self._world.call(operation, key, max_keys=max_keys)
         self._playing[operation, key] = row
         self._times[operation, key] = 0
 
@@ -209,7 +218,7 @@ class OnTheWire:
         return self._store.versioning()
 
     def list_page(self, **asked: Any) -> ListingAnswer:
-        self._next("LIST")
+        self._next("LIST", max_keys=asked["max_keys"])
         return self._store.list_page(**asked)
 
 
@@ -276,7 +285,7 @@ class Recorded:
         self._lock = threading.Lock()
 
     def _say(self, operation: str, method: str, key: str = "", **asked: Any) -> Any:
-        _call, row = self._world.call(operation, key)
+        _call, row = self._world.call(operation, key, max_keys=asked.get("max_keys", 0))
         with self._lock:
             return self._recorder.of(self._world, row, method, key, **asked)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -14,9 +15,13 @@ from django.utils.functional import SimpleLazyObject
 from storages.backends.s3 import S3Storage
 
 from imagesync.core.verdicts import Reason, Verdict
-from imagesync.storage.probe import confirm
+from imagesync.selftest import wire
+from imagesync.storage.client import and_a_few_more
+from imagesync.storage.probe import confirm, look, look_all
 from imagesync.storage.store import ClientOptions, S3Store, is_s3
-from tests.storage.scripted import Answer, Request, error, scripted, store_at
+from tests.storage.scripted import Answer, Request, error, scripted, storage_of, store_at
+
+SECONDS = 60
 
 OPTIONS: dict[str, Any] = {
     "bucket_name": "b",
@@ -62,6 +67,27 @@ def test_attempts_are_counted_in_total() -> None:
         store = S3Store.from_storage(storage, alias="default", options=ClientOptions(max_attempts=2))
         assert store.head("k").status == 503
     assert len(server.requests) == 2
+
+
+def test_a_few_more_requests_than_workers_have_a_connection_each(caplog: pytest.LogCaptureFixture) -> None:
+    workers = 16
+    at_once = and_a_few_more(workers)
+    under_way = threading.Barrier(at_once)
+
+    def script(asked: wire.Asked) -> wire.Answer:
+        under_way.wait(SECONDS)
+        return wire.Answer(200, b"x")
+
+    with wire.Lab(script) as server:
+        store = S3Store.from_storage(
+            storage_of(server.url), alias="default", options=ClientOptions(workers=workers)
+        )
+        wanted = ((number, f"{number}.jpg", None) for number in range(at_once))
+        looks = list(look_all(store, wanted, how=look, versioning="off", workers=at_once))
+
+    assert at_once > workers
+    assert {one.verdict for _number, one in looks} == {Verdict.PRESENT}
+    assert not caplog.records, "urllib3 warns when it has to throw connections away"
 
 
 def test_the_field_storages_own_client_is_left_alone() -> None:
