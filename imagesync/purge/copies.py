@@ -65,7 +65,10 @@ def read(
     using: str,
     lock: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Values of rows by attname, as the database has them: no instance is made whose hooks change a value."""
+    """Values of rows by attname, as the database has them: no instance is made whose hooks change a value.
+
+    ``lock`` locks them, each chunk in the order of its primary keys.
+    """
     exact: dict[str, Any] = {}
     for field in fields:
         if isinstance(field, models.JSONField):  # Python knows no two nulls, and rounds numbers
@@ -74,11 +77,17 @@ def read(
             exact[EXACT + field.attname] = Cast(F(field.attname), models.FloatField())
     queryset = model._base_manager.using(using).select_related(None).order_by()
     if lock:
-        queryset = queryset.select_for_update()
+        queryset = queryset.order_by("pk").select_for_update()
     pending = list(pks)
     for start in range(0, len(pending), CHUNK):
         found = queryset.filter(pk__in=pending[start : start + CHUNK])
         yield from found.values(*(field.attname for field in fields), **exact)
+
+
+def instance_of(model: type[Model], row: Mapping[str, Any], *, using: str) -> Model:
+    """What a query would make of a row, of which ``read`` gave all concrete fields: the same values, by the same hook."""
+    names = [column.attname for column in model._meta.concrete_fields]
+    return model.from_db(using, names, [row[name] for name in names])
 
 
 def _write_row(model: type[Model], row: Mapping[str, Any], *, using: str) -> dict[str, Any]:

@@ -7,53 +7,66 @@ in a table of its own, a relation that Django follows by itself, or a receiver t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from django.db import connections
+from django.db import DatabaseError
 from django.db.models import Model
 from django.db.models.deletion import Collector, get_candidate_relations_to_delete
+from django.db.models.query import ModelIterable
 
-from imagesync.purge.copies import CHUNK, Kept, concrete, kept_fields, read
+from imagesync.purge.copies import CHUNK, Kept, concrete, instance_of, read
 from imagesync.purge.database_rules import count_children, database_rules
 from imagesync.purge.rows import Consequences
 from imagesync.records.receivers import deletion_receivers
 
 
-def lonely_consequences(
-    records: Sequence[Model], *, using: str, lock: bool = False
-) -> dict[Any, Consequences]:
-    """Of those of ``records``, all of one model, that go alone; by pk. The others are not in it.
+class Whole(NamedTuple):
+    """A row, read once: what a query would make of it, and the values themselves."""
 
-    As ``consequences``: read from the database; ``lock`` locks the rows for a deletion in the same transaction.
+    instance: Model
+    values: dict[str, Any]
+
+
+def read_whole(model: type[Model], pks: Sequence[Any], *, using: str, lock: bool = False) -> Iterator[Whole]:
+    """These rows as the database has them; ``lock`` locks them for a deletion in the same transaction.
+
+    One that a hook of the model makes no instance of is left out: the ordinary way meets it again, and tells.
     """
-    if not records or not _can_be_lonely(type(records[0])):
-        return {}
-    model = type(records[0])
-    lock = lock and connections[using].features.has_select_for_update
-    found: dict[Any, Consequences] = {}
-    for start in range(0, len(records), CHUNK):
-        some = records[start : start + CHUNK]
-        rows = {
-            row[model._meta.pk.attname]: row
-            for row in read(
-                model, model._meta.concrete_fields, [one.pk for one in some], using=using, lock=lock
-            )
-        }
-        depended_on = _depended_on(model, list(rows), using)
-        if _set_off_rules(model, list(rows), using):
+    for values in read(model, model._meta.concrete_fields, pks, using=using, lock=lock):
+        try:
+            instance = instance_of(model, values, using=using)
+        except DatabaseError:
+            raise
+        except Exception:  # noqa: BLE001, S112 - as said
             continue
-        for record in some:
-            if record.pk in rows and record.pk not in depended_on:
-                effects = _alone(record, rows[record.pk], using, lock=lock)
-                if effects is not None:
-                    found[record.pk] = effects
+        yield Whole(instance, values)
+
+
+def lonely_consequences(rows: Sequence[Whole], *, using: str, lock: bool = False) -> dict[Any, Consequences]:
+    """Of those of ``rows``, all of one model and just read, that go alone; by pk. The others are not in it.
+
+    ``lock`` says that they were locked when they were read.
+    """
+    model = type(rows[0].instance) if rows else None
+    if model is None or not can_be_lonely(model):
+        return {}
+    found: dict[Any, Consequences] = {}
+    for start in range(0, len(rows), CHUNK):
+        some = {row.instance.pk: row for row in rows[start : start + CHUNK]}
+        pks = list(some)
+        if _set_off_rules(model, pks, using):
+            continue
+        depended_on = _depended_on(model, pks, using)
+        for pk, row in some.items():
+            if pk not in depended_on and type(row.instance) is model:
+                found[pk] = Consequences.of_one(*row, using=using, lock=lock)
     return found
 
 
 def lonely_pks(model: type[Model], pks: Sequence[Any], *, using: str) -> set[Any]:
     """Of which of a model's records ``lonely_consequences`` would know; nothing of them is read."""
-    if not pks or not _can_be_lonely(model) or _set_off_rules(model, list(pks), using):
+    if not pks or not can_be_lonely(model) or _set_off_rules(model, list(pks), using):
         return set()
     return set(pks) - _depended_on(model, list(pks), using)
 
@@ -70,9 +83,10 @@ def delete_lonely(effects: Sequence[Consequences], *, using: str) -> None:
     collector.delete()
 
 
-def _can_be_lonely(model: type[Model]) -> bool:
+def can_be_lonely(model: type[Model]) -> bool:
+    """Whether any of a model's rows may go alone: its instances are plain ones, and nothing is known to follow them."""
     meta = model._meta
-    return not (
+    return model._base_manager.all()._iterable_class is ModelIterable and not (
         meta.parents
         or meta.proxy
         or len(meta.pk_fields) > 1
@@ -102,14 +116,3 @@ def _set_off_rules(model: type[Model], pks: list[Any], using: str) -> bool:
     return bool(parents) and any(
         count_children(rule, parents, using) for rule in database_rules(using, frozenset({table}))
     )
-
-
-def _alone(record: Model, row: dict[str, Any], using: str, *, lock: bool) -> Consequences | None:
-    columns = kept_fields(type(record))
-    try:
-        instance = type(record).from_db(
-            using, [column.attname for column in columns], [row[column.attname] for column in columns]
-        )
-    except Exception:  # noqa: BLE001 - a hook of the model; the ordinary way meets it again, and tells
-        return None
-    return Consequences.of_one(record, instance, row, using=using, lock=lock)

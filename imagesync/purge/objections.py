@@ -12,7 +12,7 @@ from django.db.models import FileField, Model
 from imagesync.conf import app_settings
 from imagesync.models import Tombstone
 from imagesync.purge.copies import NotPreservable
-from imagesync.purge.lonely import lonely_consequences, lonely_pks
+from imagesync.purge.lonely import Whole, can_be_lonely, lonely_consequences, lonely_pks, read_whole
 from imagesync.purge.rows import Consequences, NamedFile, consequences, own_files
 from imagesync.records import Source, Target
 from imagesync.records.stream import base_rows
@@ -35,26 +35,36 @@ class Case:
 
 def open_cases(target: Target, rows: Sequence[tuple[Model, str]], store: Store) -> list[Case]:
     """Load what deleting each row (of one field, with the audit's key) would do, and say what speaks against it."""
-    unchanged = [(row, key) for row, key in rows if not changed_since(target, row, key, store)]
-    alone = open_lonely_cases(target, unchanged)
+    unchanged = {row.pk: key for row, key in rows if not changed_since(target, row, key, store)}
+    alone: dict[Any, Case] = {}
+    if unchanged and _may_go_alone(target):
+        using = rows[0][0]._state.db or "default"
+        whole = list(read_whole(target.model, list(unchanged), using=using))
+        alone = open_lonely_cases(target, [(one, unchanged[one.instance.pk]) for one in whole], using=using)
     return [alone.get(row.pk) or open_case(target, row, key, store) for row, key in rows]
 
 
 def open_lonely_cases(
-    target: Target, rows: Sequence[tuple[Model, str]], *, lock: bool = False
+    target: Target, rows: Sequence[tuple[Whole, str]], *, using: str, lock: bool = False
 ) -> dict[Any, Case]:
     """By pk, those whose rows would go alone: they can be deleted together (purge/lonely.py).
 
-    The caller has seen that none of them changed since the audit. ``lock`` holds the rows for a deletion in the same transaction.
+    The caller has seen that none of them changed since the audit. ``lock`` says that it locked them for a deletion in the
+    same transaction.
     """
-    if target.policy != "delete" or not rows or _elsewhere(target):
+    if not _may_go_alone(target):
         return {}
-    by_pk = {row.pk: (row, key) for row, key in rows}
-    using = rows[0][0]._state.db or "default"
-    found = lonely_consequences([row for row, _key in rows], using=using, lock=lock)
+    keys = {whole.instance.pk: key for whole, key in rows}
+    found = lonely_consequences([whole for whole, _key in rows], using=using, lock=lock)
     return {
-        pk: _case(target, *by_pk[pk], effects) for pk, effects in found.items() if _can_be_copied(effects)
+        pk: _lonely_case(target, keys[pk], effects)
+        for pk, effects in found.items()
+        if _can_be_copied(effects)
     }
+
+
+def _may_go_alone(target: Target) -> bool:
+    return target.policy == "delete" and not _elsewhere(target) and can_be_lonely(target.model)
 
 
 def files_along(target: Target, pks: Sequence[Any]) -> Iterator[NamedFile]:
@@ -86,8 +96,24 @@ def open_case(target: Target, row: Model, key: str, store: Store, *, lock: bool 
 
 
 def _case(target: Target, row: Model, key: str, effects: Consequences) -> Case:
-    others = [one for one in effects.files() if not _is_own(one, target, row)]
-    return Case(target, row, key, effects, effects.blocked or _blocking_receiver(effects), others)
+    return Case(
+        target,
+        row,
+        key,
+        effects,
+        effects.blocked or _blocking_receiver(effects),
+        _other_files(target, row, effects),
+    )
+
+
+def _lonely_case(target: Target, key: str, effects: Consequences) -> Case:
+    """Nothing blocks it: no receiver listens, and what cannot be copied is not among them."""
+    row = effects.record
+    return Case(target, row, key, effects, other_files=_other_files(target, row, effects))
+
+
+def _other_files(target: Target, row: Model, effects: Consequences) -> list[NamedFile]:
+    return [one for one in effects.files() if not _is_own(one, target, row)]
 
 
 def _elsewhere(target: Target) -> str:

@@ -15,7 +15,16 @@ from django.db import DatabaseError, IntegrityError, connections
 from django.db.models import FileField, Model, ProtectedError, QuerySet, RestrictedError
 from django.db.models.deletion import Collector
 
-from imagesync.purge.copies import Changed, Kept, NotPreservable, concrete, kept_fields, read, rows_copy
+from imagesync.purge.copies import (
+    Changed,
+    Kept,
+    NotPreservable,
+    concrete,
+    instance_of,
+    kept_fields,
+    read,
+    rows_copy,
+)
 from imagesync.purge.unseen import Blocked, block_left_to_database, block_left_to_django
 from imagesync.records.receivers import deletion_receivers
 
@@ -88,13 +97,11 @@ class Consequences:
         self._copy = ""
 
     @classmethod
-    def of_one(
-        cls, record: Model, instance: Model, row: dict[str, Any], *, using: str, lock: bool
-    ) -> Consequences:
+    def of_one(cls, record: Model, row: dict[str, Any], *, using: str, lock: bool) -> Consequences:
         """Of a record whose deletion touches nothing else (purge/lonely.py); it is copied when somebody asks."""
         found = cls(record, using, lock=lock)
-        found.taken = [instance]
-        found._kept = [Kept(concrete(instance), instance.pk, row, root=True)]
+        found.taken = [record]
+        found._kept = [Kept(concrete(record), record.pk, row, root=True)]
         return found
 
     def cascades(self) -> dict[str, int]:
@@ -164,8 +171,7 @@ class Consequences:
         model = type(self.record)
         columns = model._meta.concrete_fields
         for row in read(model, columns, [self.record.pk], using=self._using, lock=self._lock):
-            names = [column.attname for column in columns]
-            return model.from_db(self._using, names, [row[name] for name in names]), row
+            return instance_of(model, row, using=self._using), row
         raise Blocked("gone", "it is gone already")
 
     def _collect(self, root: Model) -> None:

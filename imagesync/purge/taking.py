@@ -20,10 +20,10 @@ from django.utils import timezone
 
 from imagesync import signals
 from imagesync.core.verdicts import Look, Verdict
-from imagesync.models import Finding, Purge, Tombstone
+from imagesync.models import Finding, Purge
 from imagesync.models.broken_off import again_if_broken_off
 from imagesync.purge.copies import clear_copy
-from imagesync.purge.lonely import delete_lonely
+from imagesync.purge.lonely import delete_lonely, read_whole
 from imagesync.purge.objections import (
     Case,
     changed_since,
@@ -114,11 +114,14 @@ class _Taking:
 
     def _take_of_one_field(self, target: Target, entries: list[Entry], using: str) -> None:
         """Delete or clear these records: those that go alone together, then the others one by one."""
-        rows = self._locked(target, entries, using)
+        locked = read_whole(target.model, [entry.pk for entry in entries], using=using, lock=True)
+        rows = {row.instance.pk: row for row in locked}
         pairs = [
-            (rows[entry.pk], entry.key) for entry in entries if not self._why_not(entry, rows.get(entry.pk))
+            (rows[entry.pk], entry.key)
+            for entry in entries
+            if entry.pk in rows and not self._why_not(entry, rows[entry.pk].instance)
         ]
-        alone = open_lonely_cases(target, pairs, lock=True)
+        alone = open_lonely_cases(target, pairs, using=using, lock=True)
         together = []
         for entry in entries:
             case = alone.get(entry.pk)
@@ -137,10 +140,10 @@ class _Taking:
                 if why:
                     self.keep(entry, why)
 
-    def _locked(self, target: Target, entries: list[Entry], using: str) -> dict[Any, Model]:
-        """The rows as they are now, locked where the database can; SQLite has one writer at a time anyway."""
-        rows = target.model._base_manager.using(using).select_for_update().order_by("pk")
-        return {row.pk: row for row in rows.filter(pk__in=[entry.pk for entry in entries])}
+    def _locked(self, entry: Entry, using: str) -> Model | None:
+        """The row as it is now, locked where the database can; SQLite has one writer at a time anyway."""
+        rows = entry.target.model._base_manager.using(using).select_for_update()
+        return rows.filter(pk=entry.pk).first()
 
     def _why_not(self, entry: Entry, row: Model | None) -> str:
         if row is None:
@@ -167,7 +170,7 @@ class _Taking:
 
     def _take_one(self, entry: Entry, using: str) -> str:
         """Delete or clear one record; or say why it stays. Another one may have taken it along just before."""
-        row = self._locked(entry.target, [entry], using).get(entry.pk)
+        row = self._locked(entry, using)
         why = self._why_not(entry, row)
         if row is None or why:
             return why
@@ -203,16 +206,16 @@ class _Taking:
         """Write the tombstones of records whose copies these are, and close their findings."""
         write_tombstones(
             [
-                Tombstone(
-                    purge_id=self.purge.pk,
-                    content_type_id=entry.target.content_type.pk,
-                    object_pk=str(entry.pk),
-                    field=entry.field,
-                    key=entry.key,
-                    action=entry.action,
-                    rows=copy,
-                    evidence=self.looks[entry.key].evidence.to_dict(),
-                )
+                {
+                    "purge_id": self.purge.pk,
+                    "content_type_id": entry.target.content_type.pk,
+                    "object_pk": str(entry.pk),
+                    "field": entry.field,
+                    "key": entry.key,
+                    "action": entry.action,
+                    "rows": copy,
+                    "evidence": self.looks[entry.key].evidence.to_dict(),
+                }
                 for entry, copy in graves
             ]
         )

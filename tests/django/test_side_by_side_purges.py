@@ -80,6 +80,43 @@ def test_purge__that_had_to_wait_for_a_row_keeps_what_it_saw_too_long_ago(
     assert ["too much time passed" in one["why"] for one in done.plan["keep"]] == [True]
 
 
+def test_purge__that_had_to_wait_for_a_row_keeps_what_was_written_there_meanwhile(
+    three_images: ThreeImages,
+) -> None:
+    """Written past the model, so that nothing tells that it was saved: the tombstone has the row that went."""
+    store, source = three_images
+    store.delete("a.jpg")
+    purge = plan(source, audited(source))
+    beside = Beside(lambda: execute_plan(purge, source))
+
+    with transaction.atomic():
+        Image.objects.filter(file="a.jpg").update(title="written meanwhile")
+        beside.begin()
+    done = beside.outcome()
+
+    assert done.counts["deleted"] == 1
+    (row,) = json.loads(Tombstone.objects.get().rows)["rows"]
+    assert row["columns"]["title"] == "written meanwhile"
+
+
+def test_purge__that_had_to_wait_for_a_row_keeps_the_record_when_it_was_saved_meanwhile(
+    three_images: ThreeImages,
+) -> None:
+    store, source = three_images
+    store.delete("a.jpg")
+    purge = plan(source, audited(source))
+    beside = Beside(lambda: execute_plan(purge, source))
+
+    with transaction.atomic():
+        Image.objects.get(file="a.jpg").save()
+        beside.begin()
+    done = beside.outcome()
+
+    assert Image.objects.filter(file="a.jpg").exists()
+    assert not Tombstone.objects.exists()
+    assert ["since it was looked at" in one["why"] for one in done.plan["keep"]] == [True]
+
+
 def a_purge(source: Source, audit: Audit) -> Callable[[], Any]:
     purge = plan(source, audit)
     return lambda: execute_plan(purge, source)
