@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from django.db import router, transaction
 from django.db.models import Count, F, QuerySet
 
+from imagesync.audit.batch import Batch
 from imagesync.audit.held import rows_held
 from imagesync.audit.judge import Judgement
 from imagesync.audit.marks import write_verdicts
 from imagesync.audit.outdated import outdated, rows_of
-from imagesync.audit.scan import Batch
 from imagesync.audit.standing import (
     Open,
     Standing,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from django.db import router, transaction
 
 from imagesync import logs
+from imagesync.audit.batch import Batch
 from imagesync.audit.course import Course
-from imagesync.audit.pages import StorePages, sorted_pages
+from imagesync.audit.pages import Pages, StorePages, sorted_pages
 from imagesync.audit.ranges import Claims, beat_seconds, counts_of
+from imagesync.audit.reading import Reading, reading_of
 from imagesync.audit.requests import Requests
-from imagesync.audit.scan import Batch, Pages, RangeScan
+from imagesync.audit.scan import RangeScan
 from imagesync.audit.walk import HEARTBEAT_SECONDS, walk
 from imagesync.conf import app_settings
 from imagesync.core.reservoir import Reservoir
@@ -22,7 +25,7 @@ from imagesync.core.strategy import Chooser
 from imagesync.core.trust import listing_failed
 from imagesync.exceptions import NotInByteOrder
 from imagesync.models import AuditRange
-from imagesync.records import Chunk, record_chunks
+from imagesync.records import RecordChunks
 from imagesync.records.keyset import as_stored
 from imagesync.records.presorted import PresortedRows, presorted_fields
 
@@ -92,22 +95,37 @@ class Comparing:
 
     def _walk(self, requests: Requests, pages: Pages) -> None:
         beat_every = min(HEARTBEAT_SECONDS, beat_seconds())
-        for scan, batch in walk(
-            self._scans(requests, pages),
-            side_by_side=self._side_by_side,
-            heartbeat=self.claims.renew,
-            beat_every=beat_every,
-        ):
-            self._write_down(scan, batch)
-            self.claims.renew_if_due()
-            self.course.progress.advance(self.counts["records"], missing=self.counts["missing"])
+        with reading_of(self.source) as reading:
+            for scan, batch in walk(
+                self._scans(reading, requests, pages),
+                side_by_side=self._side_by_side,
+                may_begin=lambda: reading.is_idle,
+                heartbeat=partial(self._renew, reading),
+                beat_every=beat_every,
+            ):
+                with reading.alone():
+                    self._write_down(scan, batch)
+                    self.claims.renew_if_due()
+                    self.course.progress.advance(self.counts["records"], missing=self.counts["missing"])
 
-    def _scans(self, requests: Requests, pages: Pages) -> Iterator[RangeScan]:
+    def _renew(self, reading: Reading) -> None:
+        with reading.alone():
+            self.claims.renew()
+
+    def _next_part(self, reading: Reading) -> AuditRange | None:
+        with reading.alone():
+            return None if self._is_over() else self.claims.take()
+
+    def _scans(self, reading: Reading, requests: Requests, pages: Pages) -> Iterator[RangeScan]:
         settings = app_settings()
-        while not self._is_over() and (part := self.claims.take()) is not None:
+        chunks = RecordChunks(self.source, self.course.scope, presorted=self._presorted)
+        while (part := self._next_part(reading)) is not None:
             yield RangeScan(
                 part,
-                self._chunks(part),
+                chunks.between(
+                    part.first_key, part.end_key, after=tuple(part.cursor) if part.cursor else None
+                ),
+                reading=reading,
                 pages=pages,
                 requests=requests,
                 judge=self.course.judge,
@@ -116,16 +134,6 @@ class Comparing:
                 canaries=Reservoir(settings.canaries, seed=part.pk, kept=part.canaries),
                 is_over=self._is_over,
             )
-
-    def _chunks(self, part: AuditRange) -> Iterator[Chunk]:
-        return record_chunks(
-            self.source,
-            self.course.scope,
-            first_key=part.first_key,
-            end_key=part.end_key,
-            after=tuple(part.cursor) if part.cursor else None,
-            presorted=self._presorted,
-        )
 
     def _write_down(self, scan: RangeScan, batch: Batch) -> None:
         part = scan.part

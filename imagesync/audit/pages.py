@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from imagesync.audit.requests import Answer, Requests
-from imagesync.audit.scan import Pages
 from imagesync.exceptions import ListingBroken
 from imagesync.storage.contents import ListedObject
 from imagesync.storage.listing import PAGE_SIZE, ListedPage, listed_in_any_order, page_with
 from imagesync.storage.spool import SortedSpool
 from imagesync.storage.store import Store
+
+
+class Pages(Protocol):
+    """Where a scan's listing pages come from."""
+
+    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]: ...
 
 
 class StorePages:
@@ -35,7 +41,7 @@ class _SpooledPages:
         rows = self._spool.behind(token or start_after, PAGE_SIZE)
         objects = [ListedObject(*row) for row in rows]
         next_token = objects[-1].key if len(rows) == PAGE_SIZE else ""
-        return Requests.known(page_with(objects, next_token=next_token))
+        return Answer.known(page_with(objects, next_token=next_token))
 
 
 class _NoPages:
@@ -45,7 +51,7 @@ class _NoPages:
         self._failure = failure
 
     def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]:
-        return Requests.failed(self._failure)
+        return Answer.failed(self._failure)
 
 
 @contextmanager

@@ -43,6 +43,25 @@ class Answer(Generic[T]):
         self._lock = Lock()
         self._then: Callable[[], None] = _nothing
 
+    @classmethod
+    def of(cls, future: Future[T]) -> Answer[T]:
+        """What one future brings."""
+        return cls([future], _only)
+
+    @classmethod
+    def known(cls, value: T) -> Answer[T]:
+        """What need not be asked for."""
+        future: Future[T] = Future()
+        future.set_result(value)
+        return cls.of(future)
+
+    @classmethod
+    def failed(cls, error: Exception) -> Answer[T]:
+        """What could not be asked for; its result raises ``error``."""
+        future: Future[T] = Future()
+        future.set_exception(error)
+        return cls.of(future)
+
     @property
     def is_here(self) -> bool:
         return all(future.done() for future in self._futures)
@@ -82,20 +101,6 @@ class Requests:
         self._now = now
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="imagesync-ask")
 
-    @staticmethod
-    def known(page: ListedPage) -> Answer[ListedPage]:
-        """A page that need not be asked for."""
-        future: Future[ListedPage] = Future()
-        future.set_result(page)
-        return Answer([future], _only)
-
-    @staticmethod
-    def failed(error: Exception) -> Answer[Any]:
-        """What could not be asked for; its result raises ``error``."""
-        future: Future[Any] = Future()
-        future.set_exception(error)
-        return Answer([future], _only)
-
     def __enter__(self) -> Requests:
         return self
 
@@ -106,10 +111,11 @@ class Requests:
 
     def page(self, *, prefix: str, start_after: str, token: str, after: str) -> Answer[ListedPage]:
         """A validated listing page (``list_page``); its result raises ListingBroken."""
-        future = self._pool.submit(
-            list_page, self._store, prefix=prefix, start_after=start_after, token=token, after=after
+        return Answer.of(
+            self._pool.submit(
+                list_page, self._store, prefix=prefix, start_after=start_after, token=token, after=after
+            )
         )
-        return Answer([future], _only)
 
     def looks(self, records: Sequence[Record], how: Asking) -> Answer[list[Look]]:
         """One look per record, in their order."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
+from imagesync.audit.batch import Batch
 from imagesync.audit.canaries import canary
 from imagesync.audit.judge import Judge, Judgement
+from imagesync.audit.pages import Pages
+from imagesync.audit.reading import Reading
 from imagesync.audit.requests import Answer, Requests
 from imagesync.core.compare import Comparison, Stretch
 from imagesync.core.ranges import just_before
@@ -34,34 +34,6 @@ MOST_TO_WRITE = 1000
 SECONDS_BETWEEN_BATCHES = 5.0
 
 
-@dataclass(slots=True)
-class Batch:
-    """What a scan brought since the batch before."""
-
-    behind: Cursor | None
-    """The last record of the batch before; None at the beginning of the range."""
-    upto: Cursor | None = None
-    """The last record of this batch; None when there is none."""
-    counts: Counter[str] = field(default_factory=Counter)
-    """Records, records by verdict, and those that no page was asked for (``probed``)."""
-    judgements: list[Judgement] = field(default_factory=list)
-    """Those that need attention, and those that are present and not marked so yet."""
-    unnamed: int = 0
-    """Objects that no record names."""
-    unseen: bool = False
-    """Whether a stretch of the range's objects was not looked at."""
-    failure: ListingBroken | None = None
-    """Why the listing broke off."""
-    ends: bool = False
-    """Whether the range is done with this."""
-
-
-class Pages(Protocol):
-    """Where a scan's listing pages come from."""
-
-    def ask(self, *, start_after: str, token: str, after: str) -> Answer[ListedPage]: ...
-
-
 class RangeScan:
     """The walk through one range, from its cursor on."""
 
@@ -70,6 +42,7 @@ class RangeScan:
         part: AuditRange,
         chunks: Iterator[Chunk],
         *,
+        reading: Reading,
         pages: Pages,
         requests: Requests,
         judge: Judge,
@@ -80,6 +53,7 @@ class RangeScan:
     ) -> None:
         self.part = part
         self._chunks = chunks
+        self._reading = reading
         self._pages = pages
         self._requests = requests
         self._judge = judge
@@ -120,9 +94,9 @@ class RangeScan:
 
     def _walk(self) -> Generator[Answer[Any] | Batch, None, bool]:
         """Whether the end was reached: when time is up, what there is is handed over and the rest left to others."""
-        for chunk in self._chunks:
-            self._chunk = chunk
-            self._comparison.records(chunk.keys)
+        if isinstance(self._step, PageOn):
+            self._ahead = self._ask(None)  # on its way while the rows are read
+        while (chunk := (yield from self._next_chunk())) is not None:
             while (key := self._comparison.next_key) is not None:
                 if self._comparison.next_is_listed:
                     self._compare(chunk, self._comparison.stretch())
@@ -135,6 +109,15 @@ class RangeScan:
                     if self._may_stop():
                         return False
         return (yield from self._to_the_end())
+
+    def _next_chunk(self) -> Generator[Answer[Any] | Batch, None, Chunk | None]:
+        answer = self._reading.next_of(self._chunks)
+        self._chunk = None  # it is not needed beside the next one
+        yield answer
+        self._chunk = answer.result()
+        if self._chunk is not None:
+            self._comparison.records(self._chunk.keys)
+        return self._chunk
 
     def _to_the_end(self) -> Generator[Answer[Any] | Batch, None, bool]:
         """No record is left: the objects behind the last one are counted, as far as that is worth its requests."""
@@ -274,15 +257,13 @@ class RangeScan:
     def _leave_unseen(self, failure: ListingBroken) -> Iterator[Answer[Any] | Batch]:
         """The listing broke off: what lies behind is not absent but unseen."""
         self._batch.unseen = True
-        chunks = self._chunks if self._chunk is None else chain((self._chunk,), self._chunks)
-        for chunk in chunks:
-            if chunk is not self._chunk:
-                self._comparison.records(chunk.keys)
-            self._chunk = chunk
+        chunk = self._chunk or (yield from self._next_chunk())
+        while chunk is not None:
             for index in (passed := self._comparison.skip(len(chunk))):
                 self._note(self._judge.unseen(chunk.record(index), failure.reason))
             self._reached(chunk, passed.start, passed.stop)
             yield from self._flush()
+            chunk = yield from self._next_chunk()
 
     # --- handing over ------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from imagesync.audit.batch import Batch
 from imagesync.audit.requests import Answer
-from imagesync.audit.scan import Batch, RangeScan
+from imagesync.audit.scan import RangeScan
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -19,13 +20,14 @@ def walk(
     scans: Iterator[RangeScan],
     *,
     side_by_side: int,
+    may_begin: Callable[[], bool] = lambda: True,
     heartbeat: Callable[[], None],
     beat_every: float = HEARTBEAT_SECONDS,
 ) -> Iterator[tuple[RangeScan, Batch]]:
     """Drive scans, up to ``side_by_side`` at a time, from this one thread.
 
-    Another one is begun when there is nothing to do for those under way but to wait, so a store that answers fast has few
-    of them, each with its pages and rows in memory. ``heartbeat`` is called after each ``beat_every`` seconds in
+    Another one is begun when there is nothing to do for those under way but to wait, and ``may_begin`` says so; a store
+    that answers fast has few of them, each with its pages and rows in memory. ``heartbeat`` is called after each ``beat_every`` seconds in
     which nothing is answered. Raises what a scan raises.
     """
     under_way = 0
@@ -33,9 +35,9 @@ def walk(
     answered: SimpleQueue[_Running] = SimpleQueue()
     while True:
         running = _next(answered, seconds=0)
-        if running is None and under_way < side_by_side and (scan := next(scans, None)) is not None:
-            running = scan, scan.steps()
-            under_way += 1
+        if running is None and (not under_way or (under_way < side_by_side and may_begin())):
+            running = _begun(scans)
+            under_way += running is not None
         if running is None:
             if not under_way:
                 return
@@ -52,6 +54,11 @@ def walk(
                 break
         else:
             under_way -= 1
+
+
+def _begun(scans: Iterator[RangeScan]) -> _Running | None:
+    scan = next(scans, None)
+    return None if scan is None else (scan, scan.steps())
 
 
 def _next(answered: SimpleQueue[_Running], *, seconds: float) -> _Running | None:

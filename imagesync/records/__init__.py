@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imagesync.records.chunks import Chunk, record_chunks
+from imagesync.records.chunks import Chunk, RecordChunks
 from imagesync.records.failed_reads import report_failed_read
 from imagesync.records.pages import prefetch_verdicts
 from imagesync.records.scope import Scope, checked_key, parse_scope
@@ -13,6 +13,7 @@ __all__ = [
     "Chunk",
     "Cursor",
     "Record",
+    "RecordChunks",
     "Scope",
     "Source",
     "Target",
@@ -23,7 +24,6 @@ __all__ = [
     "ordered_records",
     "parse_scope",
     "prefetch_verdicts",
-    "record_chunks",
     "record_label",
     "report_failed_read",
     "store_options",

@@ -17,8 +17,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
+from imagesync.core.compare import ascending
 from imagesync.core.verdicts import Expected, Verdict
-from imagesync.records.keyset import Row, rows_in_key_order
+from imagesync.records.keyset import Row, RowsInKeyOrder
 from imagesync.records.presorted import PresortedRows
 from imagesync.records.scope import Scope
 from imagesync.records.stream import Cursor, Record, explicit_records, unreadable_records
@@ -35,8 +36,9 @@ class Columns:
     names: Sequence[str]
     pks: Sequence[Any]
     verdicts: Sequence[str | None]
-    """None where the row is marked present in this store, and where rows remember nothing."""
+    """None where the row says present, and where rows remember nothing."""
     stores: Sequence[str | None]
+    """None where the row names this store, and where rows remember nothing."""
     sizes: Sequence[int | None]
     etags: Sequence[str | None]
     targets: Sequence[Target]
@@ -50,18 +52,20 @@ class Columns:
 
 
 class Chunk:
-    """Records in the order (key, field label, pk). An index is a record's place in ``keys``."""
+    """Records in the order (key, field label, pk). An index is a record's place in ``keys``.
+
+    Raises OutOfOrder for columns in another order.
+    """
 
     def __init__(self, store: Store, columns: Columns) -> None:
         self._columns = columns
         self.odd: Sequence[int] = ()
         """Indices of records whose name has no exact key, or is no text."""
-        self.keys = self._keys(store)
-        """Ascending; several records may name one key."""
-        self.unmarked = _filled(columns.verdicts)
+        self.keys = ascending(self._keys(store))
+        """Several records may name one key."""
+        self.unmarked = _either(_filled(columns.verdicts), _filled(columns.stores))
         """Indices of records that remember a verdict, but not that they are present in this store."""
-        sized, tagged = _filled(columns.sizes), _filled(columns.etags)
-        self.expecting: Sequence[int] = sorted({*sized, *tagged}) if tagged and sized != tagged else sized
+        self.expecting = _either(_filled(columns.sizes), _filled(columns.etags))
         """Indices of records that remember their object's size or ETag; ``sizes`` and ``etags`` hold them."""
         self.sizes, self.etags = columns.sizes, columns.etags
 
@@ -104,48 +108,71 @@ class Chunk:
         return keys  # type: ignore[return-value]  # None was replaced
 
 
-def record_chunks(
-    source: Source,
-    scope: Scope,
-    *,
-    first_key: str = "",
-    end_key: str | None = None,
-    after: Cursor | None = None,
-    size: int = CHUNK,
-    presorted: Mapping[str, PresortedRows] = MappingProxyType({}),
-) -> Iterator[Chunk]:
-    """The records of a scope with keys from ``first_key`` to before ``end_key``, in the order (key, field, pk).
+class RecordChunks:
+    """The records of a scope in the order (key, field, pk). Memory stays flat: ``size`` rows per field.
 
-    They begin just behind ``after`` when that is given. Memory stays flat: ``size`` rows per field. The rows of the
-    fields in ``presorted`` (by label) come from there instead of from the database.
+    The rows of the fields in ``presorted`` (by label) come from there instead of from the database.
     """
-    store = source.store
-    if scope.is_explicit:
+
+    def __init__(
+        self,
+        source: Source,
+        scope: Scope,
+        *,
+        size: int = CHUNK,
+        presorted: Mapping[str, PresortedRows] = MappingProxyType({}),
+    ) -> None:
+        self._store = source.store
+        self._scope = scope
+        self._size = size
+        self._targets = sorted(source.targets, key=lambda target: target.label)
+        self._rows: dict[str, Callable[..., Iterator[list[Row]]]] = {
+            target.label: partial(presorted[target.label].between, size=size)
+            if target.label in presorted
+            else RowsInKeyOrder(target, source.store, scope, size=size).between
+            for target in self._targets
+            if not scope.is_explicit
+        }
+
+    def between(
+        self, first_key: str = "", end_key: str | None = None, *, after: Cursor | None = None
+    ) -> Iterator[Chunk]:
+        """Those with keys from ``first_key`` (or behind ``after``) to before ``end_key``."""
+        if self._scope.is_explicit:
+            yield from self._named(after)
+            return
+        streams = []
+        for target in self._targets:
+            batches = self._rows[target.label](first_key, end_key, after=after)
+            streams.append(_Stream(map(partial(_columns, target), batches)))
+            if unreadable := self._unreadable(target, first_key, end_key, after):
+                streams.append(_Stream(iter([_columns_of(unreadable, self._store)])))
+        while columns := _next_in_order(streams):
+            yield Chunk(self._store, columns)
+
+    def _named(self, after: Cursor | None) -> Iterator[Chunk]:
         records = sorted(
-            (record for target in source.targets for record in explicit_records(target, store, scope)),
+            (
+                record
+                for target in self._targets
+                for record in explicit_records(target, self._store, self._scope)
+            ),
             key=attrgetter("cursor"),
         )
         behind = [record for record in records if _is_behind(record, after)]
-        for start in range(0, len(behind), size):
-            yield Chunk(store, _columns_of(behind[start : start + size], store))
-        return
-    streams = []
-    for target in sorted(source.targets, key=lambda target: target.label):
-        in_key_order: Callable[..., Iterator[list[Row]]] = partial(rows_in_key_order, target, store, scope)
-        if target.label in presorted:
-            in_key_order = presorted[target.label].in_key_order
-        batches = in_key_order(first_key=first_key, end_key=end_key, after=after, size=size)
-        streams.append(_Stream(map(partial(_columns, target), batches)))
-        unreadable = [
+        for start in range(0, len(behind), self._size):
+            yield Chunk(self._store, _columns_of(behind[start : start + self._size], self._store))
+
+    def _unreadable(
+        self, target: Target, first_key: str, end_key: str | None, after: Cursor | None
+    ) -> list[Record]:
+        found = unreadable_records(target, self._store, self._scope)
+        return [
             record
-            for record in sorted(unreadable_records(target, store, scope), key=lambda record: record.key)
+            for record in sorted(found, key=lambda record: record.key)
             if first_key <= record.key and (end_key is None or record.key < end_key)
             if _is_behind(record, after)
         ]
-        if unreadable:
-            streams.append(_Stream(iter([_columns_of(unreadable, store)])))
-    while columns := _next_in_order(streams):
-        yield Chunk(store, columns)
 
 
 class _Stream:
@@ -205,14 +232,13 @@ def _columns(target: Target, rows: list[Row]) -> Columns:
 
 
 def _columns_of(records: Sequence[Record], store: Store) -> Columns:
-    marked = (Verdict.PRESENT, store.identity.fingerprint)
-    steady = [not record.target.remembers or (record.verdict, record.store) == marked for record in records]
+    here = store.identity.fingerprint
     expected = [record.expected or Expected() for record in records]
     return Columns(
         [record.name for record in records],
         [record.pk for record in records],
-        [None if is_steady else record.verdict for record, is_steady in zip(records, steady, strict=True)],
-        [None if is_steady else record.store for record, is_steady in zip(records, steady, strict=True)],
+        [_unless(Verdict.PRESENT, record.verdict, record) for record in records],
+        [_unless(here, record.store, record) for record in records],
         [one.size_bytes for one in expected],
         [one.etag or None for one in expected],
         [record.target for record in records],
@@ -225,6 +251,15 @@ def _filled(column: Sequence[Any]) -> list[int]:
     if column.count(None) == len(column):
         return []
     return [index for index, value in enumerate(column) if value is not None]
+
+
+def _either(some: list[int], others: list[int]) -> list[int]:
+    """Indices that are in either, ascending; nearly always one is empty, or they are the same."""
+    return sorted({*some, *others}) if some and others and some != others else some or others
+
+
+def _unless(usual: str, value: str, record: Record) -> str | None:
+    return None if value == usual or not record.target.remembers else value
 
 
 def _is_behind(record: Record, after: Cursor | None) -> bool:

@@ -8,17 +8,14 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.models import (
-    Case,
     CharField,
     F,
     FileField,
     IntegerField,
     Model,
-    Q,
     QuerySet,
     TextField,
     Value,
-    When,
 )
 from django.db.models.functions import NullIf
 
@@ -30,39 +27,76 @@ from imagesync.records.unreadable import readable
 from imagesync.storage.store import Store
 
 Row = tuple[Any, ...]
-"""(pk, name), and for rows that remember: verdict and store (None where marked present here), size, ETag."""
+"""(pk, name), and for rows that remember: verdict (None: present), store (None: this one), size, ETag."""
 
 
-def rows_in_key_order(
-    target: Target,
-    store: Store,
-    scope: Scope,
-    *,
-    first_key: str,
-    end_key: str | None,
-    after: Cursor | None,
-    size: int,
-) -> Iterator[list[Row]]:
-    """Batches of up to ``size`` rows of a field, in the order (name, pk), readable names only."""
-    rows = readable(rows_in_scope(target, store, scope), target.field.attname)
-    if _pk_is_text(target.model):
-        rows = rows.annotate(byte_pk=byte_ordered(F("pk"), rows.db))
-    rows = _columns(rows, target, store.identity.fingerprint)
-    begin = len(store.identity.prefix)
-    if end_key is not None:
-        rows = rows.filter(byte_name__lt=end_key[begin:])
-    batch = _after_cursor(rows, target, after, first_key[begin:], begin, size)
-    following = _Following(rows, size)
-    while batch:
-        was_full = len(batch) == size
-        whole = _names_that_are_whole(batch) if was_full else len(batch)
-        pk, name = batch[(whole or size) - 1][:2]
-        yield batch[:whole] if whole else batch
-        del batch  # its columns are at work; the rows are not needed beside them
-        if not was_full:
-            return
-        # a name that fills a batch, or more, goes on by its pks
-        batch = following.batch(name) if whole else _behind(rows, name, pk, size)
+class RowsInKeyOrder:
+    """One field's rows in the order (name, pk), readable names only; Django's part of a query is done once for all ranges."""
+
+    def __init__(self, target: Target, store: Store, scope: Scope, *, size: int) -> None:
+        rows = readable(rows_in_scope(target, store, scope), target.field.attname)
+        if _pk_is_text(target.model):
+            rows = rows.annotate(byte_pk=byte_ordered(F("pk"), rows.db))
+        self._rows = _columns(rows, target, store.identity.fingerprint)
+        self._target = target
+        self._prefix = store.identity.prefix
+        self._size = size
+        self._statements: dict[tuple[str, ...], _Statement] = {}
+
+    def between(
+        self, first_key: str = "", end_key: str | None = None, *, after: Cursor | None = None
+    ) -> Iterator[list[Row]]:
+        """Batches of up to ``size`` rows, from ``first_key`` (or behind ``after``) to before ``end_key``."""
+        begin = len(self._prefix)
+        end = {} if end_key is None else {"byte_name__lt": end_key[begin:]}
+        batch = self._first(first_key[begin:], after, end)
+        while batch:
+            was_full = len(batch) == self._size
+            whole = _names_that_are_whole(batch) if was_full else len(batch)
+            pk, name = batch[(whole or self._size) - 1][:2]
+            yield batch[:whole] if whole else batch
+            del batch  # its columns are at work; the rows are not needed beside them
+            if not was_full:
+                return
+            # a name that fills a batch, or more, goes on by its pks
+            batch = self._batch({"byte_name__gt": name, **end}) if whole else self._behind(name, pk, end)
+
+    def _first(self, first: str, after: Cursor | None, end: dict[str, str]) -> list[Row]:
+        """From ``first`` on, or from where ``after`` (of this field or of another) leaves off."""
+        if after is None:
+            return self._batch({"byte_name__gte": first, **end} if first else end)
+        key, label, pk = after
+        name = key[len(self._prefix) :]
+        if self._target.label == label:
+            return self._behind(name, self._target.model._meta.pk.to_python(pk), end)
+        if self._target.label < label:  # of equal keys, this field's came first
+            return self._batch({"byte_name__gt": name, **end})
+        return self._batch({"byte_name__gte": name, **end})
+
+    def _behind(self, name: str, pk: Any, end: dict[str, str]) -> list[Row]:
+        """The rows behind (name, pk): the rest of that name, then what follows.
+
+        Two queries, each of which the index answers from where it stands. "name > x OR (name = x AND pk > y)" would be
+        read from the first row of that name on, every time.
+        """
+        rest = self._rows.filter(byte_name=name, **{f"{_pk_order(self._rows.model)}__gt": pk}, **end)
+        same = _fetched(self._in_order(rest))
+        if len(same) == self._size:
+            return same
+        return same + self._batch({"byte_name__gt": name, **end})[: self._size - len(same)]
+
+    def _batch(self, conditions: dict[str, str]) -> list[Row]:
+        """The first rows whose names are as the conditions say."""
+        if not _need_no_conversion(self._rows.model):
+            return list(self._in_order(self._rows.filter(**conditions)))
+        kind = tuple(conditions)
+        if kind not in self._statements:
+            places = {lookup: _Place(lookup) for lookup in kind}
+            self._statements[kind] = _Statement(self._in_order(self._rows.filter(**places)))
+        return self._statements[kind].run(conditions)
+
+    def _in_order(self, rows: QuerySet[Any, Row]) -> QuerySet[Any, Row]:
+        return rows.order_by("byte_name", _pk_order(rows.model))[: self._size]
 
 
 def rows_by_pk(target: Target, store: Store, scope: Scope, *, size: int) -> Iterator[list[Row]]:
@@ -93,70 +127,37 @@ def _columns(rows: QuerySet[Model], target: Target, fingerprint: str) -> QuerySe
     name = target.field.attname
     if not target.remembers:
         return rows.values_list("pk", name)
-    marked = Q(verdict=Verdict.PRESENT.value, store=fingerprint)
     rows = rows.annotate(
-        unmarked_verdict=Case(When(marked, then=Value(None)), default=F("verdict"), output_field=CharField()),
-        other_store=Case(When(marked, then=Value(None)), default=F("store"), output_field=CharField()),
+        other_verdict=NullIf(F("verdict"), Value(Verdict.PRESENT.value)),
+        other_store=NullIf(F("store"), Value(fingerprint)),
         known_etag=NullIf(F("etag"), Value("")),
     )
-    return rows.values_list("pk", name, "unmarked_verdict", "other_store", "size_bytes", "known_etag")
+    return rows.values_list("pk", name, "other_verdict", "other_store", "size_bytes", "known_etag")
 
 
-def _after_cursor(
-    rows: QuerySet[Any, Row], target: Target, after: Cursor | None, first: str, begin: int, size: int
-) -> list[Row]:
-    """The first batch: from ``first`` on, or from where ``after`` (of this field or of another) leaves off."""
-    if after is None:
-        return _batch(rows.filter(byte_name__gte=first) if first else rows, size)
-    key, label, pk = after
-    name = key[begin:]
-    if target.label == label:
-        return _behind(rows, name, target.model._meta.pk.to_python(pk), size)
-    if target.label < label:  # of equal keys, this field's came first
-        return _batch(rows.filter(byte_name__gt=name), size)
-    return _batch(rows.filter(byte_name__gte=name), size)
+class _Place(Value):
+    """Stands, in a compiled query, for the value of a lookup."""
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        return "%s", [self]
 
 
-def _behind(rows: QuerySet[Any, Row], name: str, pk: Any, size: int) -> list[Row]:
-    """The rows behind (name, pk): the rest of that name, then what follows.
+class _Statement:
+    """A query, compiled once, whose places are filled anew each time it is run."""
 
-    Two queries, each of which the index answers from where it stands. "name > x OR (name = x AND pk > y)" would be
-    read from the first row of that name on, every time.
-    """
-    same = _batch(rows.filter(byte_name=name, **{f"{_pk_order(rows.model)}__gt": pk}), size)
-    if len(same) == size:
-        return same
-    return same + _batch(rows.filter(byte_name__gt=name), size - len(same))
+    def __init__(self, rows: QuerySet[Any, Row]) -> None:
+        self._using = rows.db
+        compiler = rows.query.get_compiler(connection=connections[rows.db])
+        try:
+            self._sql, self._parameters = compiler.as_sql()
+        except EmptyResultSet:
+            self._sql = ""
 
-
-def _batch(rows: QuerySet[Any, Row], size: int) -> list[Row]:
-    return _fetched(rows.order_by("byte_name", _pk_order(rows.model))[:size])
-
-
-class _Following:
-    """Asks for the batch behind a name, again and again: Django's part of it is done once."""
-
-    def __init__(self, rows: QuerySet[Any, Row], size: int) -> None:
-        self._rows = rows
-        self._size = size
-        self._statement: tuple[str, list[Any]] | None = None
-
-    def batch(self, name: str) -> list[Row]:
-        if not _need_no_conversion(self._rows.model):
-            return _batch(self._rows.filter(byte_name__gt=name), self._size)
-        if self._statement is None:
-            self._statement = self._compiled()
-        sql, parameters = self._statement
-        return _run(self._rows.db, sql, [name if one is _NO_NAME else one for one in parameters])
-
-    def _compiled(self) -> tuple[str, list[Any]]:
-        rows = self._rows.filter(byte_name__gt=_NO_NAME)
-        rows = rows.order_by("byte_name", _pk_order(rows.model))[: self._size]
-        sql, parameters = rows.query.get_compiler(connection=connections[rows.db]).as_sql()
-        return sql, [_NO_NAME if one == _NO_NAME else one for one in parameters]
-
-
-_NO_NAME = "\0"  # no database holds it in a text, so it marks the place of a name
+    def run(self, values: dict[str, str]) -> list[Row]:
+        if not self._sql:
+            return []
+        filled = [values[one.value] if isinstance(one, _Place) else one for one in self._parameters]
+        return _run(self._using, self._sql, filled)
 
 
 def _fetched(batch: QuerySet[Any, Row]) -> list[Row]:

@@ -33,10 +33,10 @@ class PresortedRows:
         self._prefix = prefix
         self._spool = spool
 
-    def in_key_order(
-        self, *, first_key: str, end_key: str | None, after: Cursor | None, size: int
+    def between(
+        self, first_key: str = "", end_key: str | None = None, *, after: Cursor | None = None, size: int
     ) -> Iterator[list[Row]]:
-        """As ``rows_in_key_order``."""
+        """As ``RowsInKeyOrder.between``."""
         begin = len(self._prefix)
         first = first_key if after is None else after[0]
         rows = self._rows(first[begin:], None if end_key is None else end_key[begin:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.apps import apps
@@ -22,7 +23,7 @@ DEFAULT_POLICY = "report"
 OWN_FIELD = "imagesync.Image.file"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """One file field of one model."""
 
@@ -33,7 +34,7 @@ class Target:
     age_field: str
     """The field that says how old a record is; empty when nothing says it."""
 
-    @property
+    @cached_property
     def label(self) -> str:
         return f"{self.model._meta.label}.{self.field.name}"
 

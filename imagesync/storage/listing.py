@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from imagesync.core.classify import ARCHIVE_CLASSES, failure_reason
+from imagesync.core.compare import StrictlyAscending, strictly_ascending
 from imagesync.exceptions import ListingBroken, NotInByteOrder
 from imagesync.storage.contents import ListedObject, is_ordinary, keys_of, objects_of
 from imagesync.storage.contract import ListingAnswer, Store
@@ -41,8 +42,7 @@ class Asked:
 class ListedPage:
     """A validated page."""
 
-    keys: list[str]
-    """Strictly ascending."""
+    keys: StrictlyAscending
     next_token: str
     """Empty on the last page."""
     ordinary: bool
@@ -150,13 +150,14 @@ def list_page(
     _check_frame(page, asked, len(keys))
     if not _are_as_asked(keys, asked):
         validate_page(page, asked)  # says which and why
-    return ListedPage(keys, _next_token(page), is_ordinary(page), lambda: objects_of(page))
+    ordered = StrictlyAscending(keys)  # as either has found
+    return ListedPage(ordered, _next_token(page), is_ordinary(page), lambda: objects_of(page))
 
 
 def page_with(objects: Sequence[ListedObject], *, next_token: str) -> ListedPage:
     """A page of objects that were validated before."""
     ordinary = all(one.size_bytes != 0 and one.storage_class not in ARCHIVE_CLASSES for one in objects)
-    return ListedPage([one.key for one in objects], next_token, ordinary, lambda: objects)
+    return ListedPage(strictly_ascending([one.key for one in objects]), next_token, ordinary, lambda: objects)
 
 
 def _are_as_asked(keys: Sequence[str], asked: Asked) -> bool:

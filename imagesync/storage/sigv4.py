@@ -30,8 +30,8 @@ class Signatures:
         self._scope = f"{region}/{service}/aws4_request"
         self._steps = (region, service, "aws4_request")
         self._payload = payload
-        self._derived: tuple[str, str, bytes] = ("", "", b"")
-        """(secret, day, key): the key of a day is derived in four steps."""
+        self._derived = (("", ""), hmac.new(b"", digestmod="sha256"))
+        """((secret, day), with the key of that day): it is derived in four steps."""
 
     def headers(self, method: str, path: str, query: str, credentials: Any) -> dict[str, str]:
         """Those of one request, sent now. ``path`` and ``query`` are encoded, the query is sorted by name.
@@ -50,21 +50,25 @@ class Signatures:
         request = f"{method}\n{path}\n{query}\n{headers}\n\n{names}\n{self._payload}"
         day = moment[:8]
         to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{day}/{self._scope}\n{sha256(request.encode()).hexdigest()}"
-        signature = hmac.digest(self._key(credentials.secret_key, day), to_sign.encode(), "sha256").hex()
+        keyed = self._keyed(credentials.secret_key, day).copy()
+        keyed.update(to_sign.encode())
+        signature = keyed.hexdigest()
         given["authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{day}/{self._scope}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
         return given
 
-    def _key(self, secret: str, day: str) -> bytes:
-        derived = self._derived
-        if derived[:2] != (secret, day):
+    def _keyed(self, secret: str, day: str) -> hmac.HMAC:
+        """To be copied. Unlike ``hmac.digest`` a copy keeps the interpreter's lock, which it costs more to get back."""
+        secret_and_day, keyed = self._derived
+        if secret_and_day != (secret, day):
             key = f"AWS4{secret}".encode()
             for step in (day, *self._steps):
                 key = hmac.digest(key, step.encode(), "sha256")
-            derived = self._derived = (secret, day, key)
-        return derived[2]
+            keyed = hmac.new(key, digestmod="sha256")
+            self._derived = ((secret, day), keyed)
+        return keyed
 
 
 def signatures_like(

@@ -41,7 +41,11 @@ class SortedSpool:
     def _open(self) -> None:
         others = "".join(f", c{number}" for number in range(self._columns))
         with _disk():
-            self._database = sqlite3.connect(Path(self._folder.name) / "spool", isolation_level=None)
+            self._database = sqlite3.connect(
+                Path(self._folder.name) / "spool",
+                isolation_level=None,
+                check_same_thread=False,  # filled by one thread, then read by another
+            )
             for statement in (
                 "PRAGMA journal_mode = OFF",
                 "PRAGMA synchronous = OFF",

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from imagesync.core.compare import Comparison
+from imagesync.core.compare import Comparison, ascending, strictly_ascending
 from imagesync.core.cost import PAGE, Prices
 from imagesync.core.strategy import Chooser, Jump, PageOn, Probe
 
@@ -55,7 +55,7 @@ class _Walk:
 
     def requests(self, chunk: int) -> Counter[str]:
         for places in _pieces(self._bucket.records, chunk):
-            self._comparison.records([key_of(place) for place in places])
+            self._comparison.records(ascending([key_of(place) for place in places]))
             while (key := self._comparison.next_key) is not None:
                 if self._comparison.next_is_listed:
                     self._comparison.stretch()
@@ -81,7 +81,8 @@ class _Walk:
         begin, end = self._next_place, min(self._next_place + PAGE, self._bucket.objects)
         self._next_place = end
         objects = self._comparison.page(
-            [key_of(place) for place in range(begin, end)], last=end == self._bucket.objects
+            strictly_ascending([key_of(place) for place in range(begin, end)]),
+            last=end == self._bucket.objects,
         )
         if self._comparison.listing_ended:
             return

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.core.compare import Comparison, OutOfOrder
+from imagesync.core.compare import Comparison, OutOfOrder, ascending, strictly_ascending
 
 # few letters, so that keys meet; some whose UTF-8, UTF-16 and alphabetical orders differ
 keys = st.text(alphabet="aAbé\n\uffff\U0001f600", min_size=1, max_size=3)
@@ -22,12 +23,12 @@ def walk(
     left = iter(pages)
     number = 0
     for piece in records:
-        comparison.records(piece)
+        comparison.records(ascending(piece))
         while comparison.next_key is not None:
             while not comparison.next_is_listed:
                 number += 1
                 unnamed += comparison.rest()
-                comparison.page(next(left), last=number == len(pages))
+                comparison.page(strictly_ascending(next(left)), last=number == len(pages))
             stretch = comparison.stretch()
             compared += piece[stretch.begin : stretch.end]
             unlisted += [piece[index] for index in stretch.unlisted]
@@ -35,7 +36,7 @@ def walk(
     unnamed += comparison.rest()
     while not comparison.listing_ended:
         number += 1
-        comparison.page(next(left), last=number == len(pages))
+        comparison.page(strictly_ascending(next(left)), last=number == len(pages))
         unnamed += comparison.rest()
     return compared, unlisted, unnamed
 
@@ -113,27 +114,48 @@ def test_comparison__records_of_one_key_in_several_pieces_share_their_object() -
 def test_comparison__refuses_a_listing_that_does_not_ascend(pages: list[list[str]]) -> None:
     comparison = Comparison()
     for page in pages[:-1]:
-        comparison.page(page, last=False)
+        comparison.page(strictly_ascending(page), last=False)
 
     with pytest.raises(OutOfOrder, match=r"listing: '.' came after") as caught:
-        comparison.page(pages[-1], last=False)
+        comparison.page(strictly_ascending(pages[-1]), last=False)
 
     assert caught.value.side == "listing"
 
 
+@given(st.lists(keys))
+def test_ascending__is_what_each_pair_says(some: list[str]) -> None:
+    pairs = list(pairwise(some))
+
+    assert ascends(ascending, some) == all(earlier <= later for earlier, later in pairs)
+    assert ascends(strictly_ascending, some) == all(earlier < later for earlier, later in pairs)
+
+
+@pytest.mark.parametrize("check", [ascending, strictly_ascending])
+def test_ascending__names_the_first_pair_that_does_not(check: Callable[[list[str]], object]) -> None:
+    with pytest.raises(OutOfOrder, match="'b' came after 'c'"):
+        check(["a", "c", "b", "a"])
+
+
+def ascends(check: Callable[[list[str]], object], some: list[str]) -> bool:
+    try:
+        return check(some) is some
+    except OutOfOrder:
+        return False
+
+
 def test_comparison__refuses_records_that_go_backwards() -> None:
     comparison = Comparison()
-    comparison.records(["a", "b"])
+    comparison.records(ascending(["a", "b"]))
 
     with pytest.raises(OutOfOrder, match="records: 'a' came after 'b'"):
-        comparison.records(["a"])
+        comparison.records(ascending(["a"]))
 
 
 def test_comparison__knows_what_lies_before_the_end() -> None:
     comparison = Comparison(first="b", end="e")
 
-    assert comparison.page(["a", "b", "c"], last=False) == 2
+    assert comparison.page(strictly_ascending(["a", "b", "c"]), last=False) == 2
     assert not comparison.listing_ended
     comparison.rest()
-    assert comparison.page(["d", "e", "f"], last=False) == 1
+    assert comparison.page(strictly_ascending(["d", "e", "f"]), last=False) == 1
     assert comparison.listing_ended

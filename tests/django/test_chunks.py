@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from imagesync.models import Image
-from imagesync.records import Chunk, Cursor, Scope, Source, record_chunks
+from imagesync.records import Chunk, Cursor, RecordChunks, Scope, Source
 from imagesync.records.stream import base_rows
 from tests.conftest import MakeSource
 from tests.django.helpers import make_images
@@ -76,7 +76,7 @@ def test_chunks__hold_every_record_once_in_byte_order(
     _store, source = memory_source(prefix=location)
     populate(dice, 12)
 
-    chunks = list(record_chunks(source, Scope(), size=size))
+    chunks = list(RecordChunks(source, Scope(), size=size).between())
 
     assert places_of(iter(chunks)) == everything(source)
     assert all(0 < len(chunk) <= size * (len(source.targets) + 1) for chunk in chunks)
@@ -94,7 +94,9 @@ def test_chunks__of_a_range_are_those_from_its_first_key_to_before_its_end(
         prefix = source.store.identity.prefix
         edges = [prefix + dice.choice(HOSTILE), dice.choice(whole)[0], dice.choice(whole)[0] + "\x01"]
         first, end = "" if dice.random() < 0.2 else dice.choice(edges), dice.choice([None, *edges])
-        chunks = record_chunks(source, Scope(), first_key=first, end_key=end, size=dice.randrange(1, 9))
+        chunks = RecordChunks(source, Scope(), size=dice.randrange(1, 9)).between(
+            first_key=first, end_key=end
+        )
 
         expected = [place for place in whole if first <= place[0] and (end is None or place[0] < end)]
         assert places_of(chunks) == expected, (first, end)
@@ -111,7 +113,7 @@ def test_chunks__behind_any_cursor_are_exactly_the_rest(
     for index in range(0, len(whole), 1 if size == 4 else 5):
         key, label, pk = whole[index]
         after: Cursor = (key, label, pk if isinstance(pk, int) else str(pk))  # as a range's cursor holds it
-        behind = places_of(record_chunks(source, Scope(), after=after, size=size))
+        behind = places_of(RecordChunks(source, Scope(), size=size).between(after=after))
         assert behind == whole[index + 1 :], after
 
 
@@ -125,7 +127,7 @@ def test_chunks__behind_a_cursor_end_before_the_end_of_the_range(
     for _ in range(30):
         first, last = sorted(dice.sample(range(len(whole)), 2))
         end = whole[last][0]
-        chunks = record_chunks(source, Scope(), first_key="", end_key=end, after=whole[first], size=3)
+        chunks = RecordChunks(source, Scope(), size=3).between(first_key="", end_key=end, after=whole[first])
 
         assert places_of(chunks) == [place for place in whole[first + 1 :] if place[0] < end]
 
@@ -138,10 +140,10 @@ def test_chunks__of_one_key_that_fills_several(memory_source: MakeSource, size: 
     Document.objects.bulk_create([Document(document="same") for _ in range(11)])
     whole = everything(source)
 
-    assert places_of(record_chunks(source, Scope(), size=size)) == whole
+    assert places_of(RecordChunks(source, Scope(), size=size).between()) == whole
     for index in range(len(whole)):
         key, label, pk = whole[index]
-        behind = record_chunks(source, Scope(), after=(key, label, str(pk)), size=size)
+        behind = RecordChunks(source, Scope(), size=size).between(after=(key, label, str(pk)))
         assert places_of(behind) == whole[index + 1 :]
 
 
@@ -153,9 +155,9 @@ def test_chunks__of_a_prefix_are_those_that_start_with_it(
     populate(dice, 10)
     within = [place for place in everything(source) if place[0].startswith(prefix)]
 
-    assert places_of(record_chunks(source, Scope(prefix=prefix), size=3)) == within
+    assert places_of(RecordChunks(source, Scope(prefix=prefix), size=3).between()) == within
     for index in range(0, len(within), 7):
-        behind = record_chunks(source, Scope(prefix=prefix), after=within[index], size=3)
+        behind = RecordChunks(source, Scope(prefix=prefix), size=3).between(after=within[index])
         assert places_of(behind) == within[index + 1 :]
 
 
@@ -168,11 +170,13 @@ def test_chunks__of_single_records_are_in_the_same_order(
     drawn = dice.sample(everything(source), 30)
     scope = Scope(ids=tuple(sorted({(labels[label], str(pk)) for _key, label, pk in drawn})))
 
-    whole = places_of(record_chunks(source, scope, size=4))
+    whole = places_of(RecordChunks(source, scope, size=4).between())
 
     assert whole == [place for place in everything(source) if (labels[place[1]], str(place[2])) in scope.ids]
     for index in range(0, len(whole), 3):
-        assert places_of(record_chunks(source, scope, after=whole[index], size=4)) == whole[index + 1 :]
+        assert (
+            places_of(RecordChunks(source, scope, size=4).between(after=whole[index])) == whole[index + 1 :]
+        )
 
 
 def test_chunk__makes_a_record_of_what_its_row_remembers(memory_source: MakeSource) -> None:
@@ -183,7 +187,7 @@ def test_chunk__makes_a_record_of_what_its_row_remembers(memory_source: MakeSour
     make_images("c//c", verdict="missing", etag="e")
     MaybeFile.objects.create(file="d")
 
-    chunk, last = record_chunks(source, Scope())
+    chunk, last = RecordChunks(source, Scope()).between()
     records = [*map(chunk.record, range(3)), last.record(0)]
 
     assert [(one.key, one.exact, one.verdict, one.store) for one in records] == [
@@ -205,6 +209,6 @@ def test_chunks__of_an_empty_table_are_none(memory_source: MakeSource) -> None:
     _store, source = memory_source()
     Image.objects.create(file="")
 
-    assert list(record_chunks(source, Scope())) == []
-    assert list(record_chunks(source, Scope(), after=("a", "imagesync.Image.file", 5))) == []
-    assert list(record_chunks(source, Scope(ids=(("imagesync.Image", "7"),)))) == []
+    assert list(RecordChunks(source, Scope()).between()) == []
+    assert list(RecordChunks(source, Scope()).between(after=("a", "imagesync.Image.file", 5))) == []
+    assert list(RecordChunks(source, Scope(ids=(("imagesync.Image", "7"),))).between()) == []

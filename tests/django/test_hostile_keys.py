@@ -175,17 +175,17 @@ def test_doctor__goes_on_beside_a_name_that_is_no_text(s3: EmbeddedS3) -> None:
 
 @only_sqlite
 def test_resume__right_behind_a_name_that_is_no_text_of_a_model_with_a_uuid(s3: EmbeddedS3) -> None:
-    from imagesync.records import find_sources, record_chunks
+    from imagesync.records import RecordChunks, find_sources
     from tests.testapp.models import Document
 
     document = Document.objects.create(document="1")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE testapp_document SET document = CAST(%s AS TEXT)", [b"b\xff.jpg"])
     source = find_sources()[0]
-    (chunk,) = record_chunks(source, Scope())
+    (chunk,) = RecordChunks(source, Scope()).between()
     record = chunk.record(0)
 
-    behind = record_chunks(source, Scope(), after=(record.key, record.target.label, str(document.pk)))
+    behind = RecordChunks(source, Scope()).between(after=(record.key, record.target.label, str(document.pk)))
 
     assert not record.readable
     assert list(behind) == []

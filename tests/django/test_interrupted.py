@@ -12,7 +12,7 @@ from imagesync.audit import carry_out, claim, finding_rows, open_audit, resume_a
 from imagesync.core.cost import Prices
 from imagesync.core.progress import Progress
 from imagesync.models import Audit, Finding, Image
-from imagesync.records import Scope, record_chunks
+from imagesync.records import RecordChunks, Scope
 from imagesync.storage.memory import MemoryStore
 from tests.conftest import MakeSource
 from tests.core.paid import Bucket, key_of, requests_of
@@ -97,7 +97,7 @@ def test_audit__at_a_batchs_edge_takes_no_finding_for_over(
     memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The edges lie within keys of several fields, whose primary keys are numbers, text and UUIDs."""
-    monkeypatch.setattr("imagesync.audit.comparing.record_chunks", partial(record_chunks, size=3))
+    monkeypatch.setattr("imagesync.audit.comparing.RecordChunks", partial(RecordChunks, size=3))
     monkeypatch.setattr("imagesync.audit.scan.MOST_TO_WRITE", 1)
     store, source = memory_source()
     populate(store)

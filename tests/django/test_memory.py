@@ -12,6 +12,7 @@ from typing import Any
 from imagesync.audit.comparing import never
 from imagesync.audit.judge import Judge
 from imagesync.audit.pages import StorePages
+from imagesync.audit.reading import ReadingAtOnce
 from imagesync.audit.requests import Requests
 from imagesync.audit.scan import RangeScan
 from imagesync.audit.walk import walk
@@ -74,6 +75,7 @@ def peak_of(number: int, targets: Any) -> tuple[int, Counter[str]]:
             scan = RangeScan(
                 AuditRange(),
                 chunks_of(number, source),
+                reading=ReadingAtOnce(),
                 pages=StorePages(requests, ""),
                 requests=requests,
                 judge=Judge(source, Scope(), now=lambda: datetime.now(UTC)),

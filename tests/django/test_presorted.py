@@ -12,7 +12,7 @@ from django.db import connection
 from imagesync.audit import audit_document
 from imagesync.models import Image
 from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
-from imagesync.records import Scope, Source, presorted, record_chunks
+from imagesync.records import RecordChunks, Scope, Source, presorted
 from imagesync.records.keyset import as_stored
 from imagesync.records.presorted import presorted_fields
 from tests.conftest import MakeSource
@@ -43,13 +43,13 @@ def source(memory_source: MakeSource) -> Source:
 
 def places(source: Source, size: int = 7, **window: Any) -> list[tuple[str, str, Any]]:
     with presorted_fields(source, Scope(), lambda: None) as fields:
-        chunks = record_chunks(source, Scope(), size=size, presorted=fields, **window)
+        chunks = RecordChunks(source, Scope(), size=size, presorted=fields).between(**window)
         return [chunk.cursor(index) for chunk in chunks for index in range(len(chunk))]
 
 
 @pytest.fixture
 def by_the_database(source: Source) -> list[tuple[str, str, Any]]:
-    chunks = record_chunks(source, Scope(), size=7)
+    chunks = RecordChunks(source, Scope(), size=7).between()
     return [chunk.cursor(index) for chunk in chunks for index in range(len(chunk))]
 
 

@@ -10,7 +10,7 @@ import pytest
 from imagesync.audit import carry_out, finding_rows, open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Finding, Image
-from imagesync.records import Scope, record_chunks
+from imagesync.records import RecordChunks, Scope
 from tests.conftest import MakeSource
 from tests.django.helpers import audited, make_images
 from tests.django.scanning import NAMES, Page, each_page, filled, missing
@@ -47,7 +47,7 @@ def test_audit__of_objects_that_come_and_go_calls_none_missing_that_is_there(
 def test_audit__of_records_that_come_go_and_are_renamed_marks_none_wrongly(
     memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imagesync.audit.comparing.record_chunks", partial(record_chunks, size=500))
+    monkeypatch.setattr("imagesync.audit.comparing.RecordChunks", partial(RecordChunks, size=500))
     store, source = filled(memory_source)
     store.put("new.jpg")
     steps = [
