@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from operator import gt, le
 from typing import Any, TypeVar
 
@@ -239,10 +239,7 @@ class Book:
     def _open_findings(self, part: AuditRange, batch: Batch) -> Open:
         if self.scope.is_explicit:
             return self.standing_of(batch.judgements)
-        ours = self._open_before().filter(of_fields(self.targets.values()))
-        keyed: QuerySet[Any] = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
-        # outside of the scope's prefix and selection nobody looked, so nothing there is over
-        window: QuerySet[Any] = in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))
+        window = self._open_in_scope
         first = batch.behind[0] if batch.behind else part.first_key
         window = window.filter(byte_key__gte=first) if first else window
         if batch.ends:
@@ -252,6 +249,13 @@ class Book:
         else:
             window = window.filter(byte_key__lte=batch.upto[0])
         return by_record(row for row in standings(window) if self._is_of(batch, row))
+
+    @cached_property
+    def _open_in_scope(self) -> QuerySet[Any]:
+        """Outside of the scope's prefix and selection nobody looked, so nothing there is over."""
+        ours = self._open_before().filter(of_fields(self.targets.values()))
+        keyed = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
+        return in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))
 
     def _is_of(self, batch: Batch, standing: Standing) -> bool:
         """At the two edges, a key's other records belong to the neighbouring batches."""

@@ -13,8 +13,6 @@ from imagesync.core.verdicts import Verdict
 from imagesync.models import Finding
 from imagesync.records.stream import RecordKey
 
-READ_BATCH = 1000
-
 
 class Standing(NamedTuple):
     """What is needed of a finding that is open: there may be very many."""
@@ -32,8 +30,9 @@ Open = dict[RecordKey, list[Standing]]
 
 
 def standings(findings: QuerySet[Finding]) -> Iterable[Standing]:
-    rows = findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
-    return map(Standing._make, rows.iterator(chunk_size=READ_BATCH))
+    return map(
+        Standing._make, findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
+    )
 
 
 def by_record(findings: Iterable[Standing]) -> Open:
