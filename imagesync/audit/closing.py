@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.db import router, transaction
+from django.db.models import Sum
 
 from imagesync import signals
 from imagesync.audit.canaries import for_the_next
@@ -24,6 +25,9 @@ from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit
 from imagesync.storage.preflight import preflight
 
+RANGES_AT_ONCE = 100
+"""Of which the canaries are in memory."""
+
 
 def close(course: Course) -> None:
     """End an audit whose ranges are all done. The caller holds its lease, so that it is ended once.
@@ -32,8 +36,8 @@ def close(course: Course) -> None:
     """
     audit, source = course.audit, course.source
     opened_with = [Diagnosis(**reason) for reason in audit.reasons]
-    ranges = list(audit.ranges.all())
-    reasons = [*opened_with, *(Diagnosis(**part.failure) for part in ranges if part.failure)]
+    failures = audit.ranges.filter(failure__isnull=False).values_list("failure", flat=True)
+    reasons = [*opened_with, *(Diagnosis(**failure) for failure in failures if failure)]
 
     course.progress.begin("checking the store once more")
     after = preflight(source.store)
@@ -66,11 +70,12 @@ def finish(
     paused or cancelled it, meanwhile.
     """
     audit, scope = course.audit, course.scope
-    ranges = list(audit.ranges.all())
     saw_all_objects = (
-        counts is not None and not (scope.is_explicit or scope.job) and all(part.whole for part in ranges)
+        counts is not None
+        and not (scope.is_explicit or scope.job)
+        and not audit.ranges.filter(whole=False).exists()
     )
-    drawn = [(part.canaries, part.counts.get(Verdict.PRESENT, 0)) for part in ranges]
+    unreferenced = audit.ranges.aggregate(all=Sum("unreferenced", default=0))["all"]
     size = app_settings().canaries
     figures: dict[str, Any] = {}
     if audit.full_scope and trust is not Trust.UNTRUSTWORTHY:
@@ -86,9 +91,9 @@ def finish(
             counts=_all_counts(counts or Counter()),
             requests=dict(requests_of(audit)),
             saw_all_objects=saw_all_objects,
-            unreferenced=sum(part.unreferenced for part in ranges) if saw_all_objects else None,
+            unreferenced=unreferenced if saw_all_objects else None,
             strategy=strategy_taken(audit.strategy, counts or Counter()),
-            canaries=for_the_next(audit, merged(drawn, size, seed=audit.pk), size) if counts else [],
+            canaries=for_the_next(audit, merged(_drawn(audit), size, seed=audit.pk), size) if counts else [],
             failed_reads=audit.failed_reads,
             versioning=audit.versioning,
             figures=figures,
@@ -97,6 +102,13 @@ def finish(
         )
         audit.ranges.exclude(canaries=[]).update(canaries=[])
         signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)
+
+
+def _drawn(audit: Audit) -> Iterator[tuple[list[list[str]], int]]:
+    """The canaries of each range, and out of how many they were drawn: a few ranges at a time."""
+    ranges = audit.ranges.values_list("canaries", "counts").iterator(chunk_size=RANGES_AT_ONCE)
+    for canaries, counts in ranges:
+        yield canaries, counts.get(Verdict.PRESENT, 0)
 
 
 def _all_counts(counts: Counter[str]) -> dict[str, int]:

@@ -51,9 +51,25 @@ class Reservoir(Generic[T]):
 
 
 def merged(drawn: Iterable[tuple[Sequence[T], int]], size: int, *, seed: int) -> list[T]:
-    """One sample out of several: each is what was kept, and of how many; of all together every item has the same chance."""
+    """One sample out of several: each is what was kept, and of how many; of all together every item has the same chance.
+
+    They are looked at one after the other, and none is kept.
+    """
     chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
-    pots = [(chance.sample(list(kept), len(kept)), passed) for kept, passed in drawn if kept and passed]
+    sample: list[T] = []
+    of = 0
+    for kept, passed in drawn:
+        sample = _of_both((sample, of), (kept, passed), size, chance)
+        of += passed
+    return sample
+
+
+def _of_both(
+    one: tuple[Sequence[T], int], other: tuple[Sequence[T], int], size: int, chance: random.Random
+) -> list[T]:
+    pots = [
+        (chance.sample(list(kept), len(kept)), passed) for kept, passed in (one, other) if kept and passed
+    ]
     taken: list[T] = []
     while pots and len(taken) < size:
         number = chance.choices(range(len(pots)), [passed for _kept, passed in pots])[0]

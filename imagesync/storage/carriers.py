@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from imagesync.storage.connections import Answer, Connections, NotPlain
+from imagesync.storage.connections import Answer, Body, Connections, NotPlain
 from imagesync.storage.pattern import PORTS
 
 
@@ -19,7 +19,7 @@ class Answered(Protocol):
     status: int
     headers: dict[str, str]
 
-    def whole(self, most: int = ...) -> bytes: ...
+    def whole(self, most: int = ...) -> Body: ...
 
     def first_byte(self) -> bytes: ...
 

@@ -21,6 +21,7 @@ MOST_HEADERS = 100
 MOST_BODY_BYTES = 2**25
 """Ten times a page of a thousand keys of 1,024 bytes, each written as %XX."""
 _PIECE = 65_536
+Body = bytes | bytearray
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-9][0-9]{2})(?: [\t -~\x80-\xff]*)?((?:\r\n[!-9;-~]+:[\t -~\x80-\xff]*)*)"  # RFC 9112, 4 and 5
 )
@@ -130,10 +131,10 @@ class Answer:
     def close(self) -> None:
         self._connection.close()
 
-    def whole(self, most: int = MOST_BODY_BYTES) -> bytes:
+    def whole(self, most: int = MOST_BODY_BYTES) -> Body:
         """All of the body. Raises NotPlain when it is longer than ``most`` bytes."""
         try:
-            body = self._body(most) if self._has_body else b""
+            body: Body = self._body(most) if self._has_body else b""
             if self._come or self._has_decrypted_more():
                 raise NotPlain("more than was announced")
         except BaseException:
@@ -148,13 +149,13 @@ class Answer:
     def first_byte(self) -> bytes:
         """The first byte of the body, whose others are not read; nothing of an empty one."""
         if self._length() <= 1:
-            return self.whole()
+            return bytes(self.whole())
         try:
-            return self._exactly(1)
+            return bytes(self._exactly(1))
         finally:
             self.close()
 
-    def _body(self, most: int) -> bytes:
+    def _body(self, most: int) -> Body:
         if "transfer-encoding" in self.headers:
             return self._chunks(most)
         length = self._length()
@@ -203,15 +204,20 @@ class Answer:
         found, self._come = self._come[:end], self._come[end + len(mark) :]
         return found
 
-    def _exactly(self, length: int) -> bytes:
+    def _exactly(self, length: int) -> Body:
+        """Read into one piece of memory: what is put together of several needs twice as much, and every thread keeps it."""
         if len(self._come) >= length:
             found, self._come = self._come[:length], self._come[length:]
             return found
-        pieces, lacking, self._come = [self._come], length - len(self._come), b""
+        whole, begun = bytearray(length), len(self._come)
+        whole[:begun], self._come = self._come, b""
+        lacking = memoryview(whole)[begun:]
         while lacking:
-            pieces.append(self._received(self._connection.recv(min(lacking, 2 * _PIECE))))
-            lacking -= len(pieces[-1])
-        return b"".join(pieces)
+            received = self._connection.recv_into(lacking)
+            if not received:
+                raise NotPlain("the connection ended")
+            lacking = lacking[received:]
+        return whole
 
     def _has_decrypted_more(self) -> bool:
         """What TLS holds back the socket does not tell of, so the next answer would begin with it."""

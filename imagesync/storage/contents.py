@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
 
 from imagesync.core.classify import ARCHIVE_CLASSES
+from imagesync.storage.connections import Body
 from imagesync.storage.contract import clean_code, clean_etag
 
 PLAIN = "PlainEntries"
@@ -62,7 +63,9 @@ class ListedObject(NamedTuple):
 class PlainEntries:
     """The entries of a page, ``<Contents>…</Contents>`` side by side, all of one plain shape."""
 
-    def __init__(self, entries: bytes, names: tuple[bytes, ...], keys: list[str], *, ordinary: bool) -> None:
+    def __init__(
+        self, entries: memoryview, names: tuple[bytes, ...], keys: list[str], *, ordinary: bool
+    ) -> None:
         self._entries = entries
         self._names = names
         self.keys = keys
@@ -88,14 +91,14 @@ class PlainEntries:
         )
 
 
-def plain_page(body: bytes) -> dict[str, Any] | None:
+def plain_page(body: Body) -> dict[str, Any] | None:
     """A page as botocore would parse it, its objects as PLAIN; None when the bytes are not plain enough."""
     begin, end = body.find(_BEGIN), body.rfind(_END)
     if begin < 0 or end < begin:
-        entries, bare = b"", body
+        entries, bare = memoryview(b""), body[:]
     else:
         end += len(_END)
-        entries, bare = body[begin:end], _CUT_OUT.join((body[:begin], body[end:]))
+        entries, bare = memoryview(body)[begin:end], _CUT_OUT.join((body[:begin], body[end:]))
     frame = _FRAME.fullmatch(bare)
     if frame is None:
         return None
@@ -126,10 +129,10 @@ def plain_page(body: bytes) -> dict[str, Any] | None:
     return page
 
 
-def plain_entries(entries: bytes, *, url_encoded: bool) -> PlainEntries | None:
+def plain_entries(entries: memoryview, *, url_encoded: bool) -> PlainEntries | None:
     """The entries, when they all have one plain shape, side by side with nothing between; else None."""
     if not entries:
-        return PlainEntries(b"", (b"Key", b"Size"), [], ordinary=True)
+        return PlainEntries(entries, (b"Key", b"Size"), [], ordinary=True)
     first = _FIRST_ENTRY.match(entries)
     if first is None:
         return None
@@ -143,7 +146,7 @@ def plain_entries(entries: bytes, *, url_encoded: bool) -> PlainEntries | None:
         pieces = _shape(names, (b"Key",)).split(entries)
         if any(pieces[::2]):
             return None
-        ordinary = _is_ordinary(entries)
+        ordinary = _is_ordinary(bytes(entries))
     column = pieces[1::2]
     return PlainEntries(entries, names, _keys(column, url_encoded=url_encoded), ordinary=ordinary)
 

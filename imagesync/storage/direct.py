@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from imagesync.storage.carriers import Answered, Carrier, carrier_for
+from imagesync.storage.connections import Body
 from imagesync.storage.pattern import Pattern, Signing, pattern_of, sorted_query
 from imagesync.storage.plain import says_no_such_key, tells_of_a_size, tells_of_an_object
 
@@ -36,7 +37,7 @@ class Direct:
     status: int
     headers: Mapping[str, str]
     """Names in lower case."""
-    body: bytes
+    body: Body
     region: str
     """That the request was signed for."""
 
@@ -118,7 +119,7 @@ class DirectCalls:
         operation: str,
         given: Mapping[str, Any] | None,
         key: str,
-        read: Callable[[Answered], bytes],
+        read: Callable[[Answered], Body],
         is_plain: Callable[[Direct], bool],
     ) -> Direct | None:
         pattern = self._usable(operation, given)
@@ -148,7 +149,7 @@ class DirectCalls:
         return pattern
 
     def _sent(
-        self, pattern: Pattern, path: str, query: str, read: Callable[[Answered], bytes]
+        self, pattern: Pattern, path: str, query: str, read: Callable[[Answered], Body]
     ) -> Direct | None:
         try:
             headers = pattern.signed(path, query)
@@ -167,19 +168,20 @@ class DirectCalls:
         return self._carrier
 
 
-def _whole(answer: Answered) -> bytes:
+def _whole(answer: Answered) -> Body:
     return answer.whole()
 
 
 def _little(answer: Answered) -> bytes:
     """Of an object its first byte, as it was asked for, also of a server that ignores Range; else a small document."""
-    return answer.first_byte() if answer.status in (200, 206) else answer.whole(_SMALL)
+    return answer.first_byte() if answer.status in (200, 206) else bytes(answer.whole(_SMALL))
 
 
 def _is_plain_byte(answer: Direct) -> bool:
+    body = bytes(answer.body)
     if answer.status in (200, 206):
-        return tells_of_an_object(answer.headers, answer.body)
-    return answer.status == 404 and not _has_checksum(answer.headers) and says_no_such_key(answer.body)
+        return tells_of_an_object(answer.headers, body)
+    return answer.status == 404 and not _has_checksum(answer.headers) and says_no_such_key(body)
 
 
 def _is_plain_head(answer: Direct) -> bool:

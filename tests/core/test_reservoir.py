@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagesync.core.reservoir import Reservoir
+from imagesync.core.reservoir import Reservoir, merged
 
 
 @given(st.integers(0, 5), st.lists(st.integers(0, 12)), st.integers())
@@ -41,3 +42,29 @@ def test_reservoir__goes_on_with_what_was_kept() -> None:
     reservoir.offer(0, lambda n: "never")
 
     assert reservoir.kept == ["a", "b"]
+
+
+@given(st.integers(0, 5), st.lists(st.integers(0, 12)), st.integers())
+def test_merged__keeps_distinct_items_and_as_many_as_it_can(size: int, numbers: list[int], seed: int) -> None:
+    sample = merged(drawn_of(numbers, size, seed), size, seed=seed)
+
+    assert len(sample) == len(set(sample)) == min(size, sum(numbers))
+    assert all(0 <= item < numbers[pot] for pot, item in sample)
+
+
+def test_merged__every_item_of_every_sample_has_the_same_chance() -> None:
+    numbers = [3, 0, 7, 1, 29]
+    counted: Counter[tuple[int, int]] = Counter()
+    for seed in range(4000):
+        counted.update(merged(drawn_of(numbers, 5, seed), 5, seed=seed + 1))
+
+    assert sorted(counted) == [(pot, item) for pot, number in enumerate(numbers) for item in range(number)]
+    assert all(390 < number < 610 for number in counted.values())  # as above
+
+
+def drawn_of(numbers: list[int], size: int, seed: int) -> Iterator[tuple[list[tuple[int, int]], int]]:
+    """A sample of each of several, of so many items."""
+    for pot, number in enumerate(numbers):
+        reservoir: Reservoir[tuple[int, int]] = Reservoir(size, seed=seed + 1_000_003 * pot)
+        reservoir.offer(number, lambda n, pot=pot: (pot, n))  # type: ignore[misc]
+        yield reservoir.kept, number
