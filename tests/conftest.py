@@ -17,10 +17,23 @@ REGION = "eu-north-1"
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
-# Each client of its own session parses 2 MB of JSON anew, which was a third of the suite. One session's clients share it too.
+# Each client of its own session parses 2 MB of JSON anew, which was a third of the suite, and looks through four hundred
+# folders for the services that there are. One session's clients share that too.
 botocore.loaders.JSONFileLoader.load_file = staticmethod(  # type: ignore[assignment,method-assign]
     cache(botocore.loaders.JSONFileLoader().load_file)
 )
+_list_available_services = botocore.loaders.Loader.list_available_services
+_available_services: dict[tuple[str, ...], list[str]] = {}
+
+
+def available_services(loader: botocore.loaders.Loader, type_name: str) -> list[str]:
+    where = (*loader.search_paths, type_name)
+    if where not in _available_services:
+        _available_services[where] = _list_available_services(loader, type_name)
+    return _available_services[where]
+
+
+botocore.loaders.Loader.list_available_services = available_services  # type: ignore[method-assign]
 
 
 @pytest.fixture(scope="session")

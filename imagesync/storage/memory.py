@@ -55,6 +55,7 @@ class MemoryStore:
         self._keys: list[str] = []
         self._hidden: set[str] = set()
         self._versions: dict[str, list[Version]] = {}
+        self._versions_made = 0
         self._scripted: dict[tuple[str, str | None], Evidence] = {}
         self._requests: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -84,8 +85,8 @@ class MemoryStore:
         Unless versioning is enabled its id is ``null``, and it takes the place of the one that had that id.
         """
         under = self._versions.get(key, [])
-        number = sum(len(versions) for versions in self._versions.values()) + 1
-        id = f"version-{number}" if self._versioning == "enabled" else "null"
+        self._versions_made += 1
+        id = f"version-{self._versions_made}" if self._versioning == "enabled" else "null"
         newest = Version(
             id=id,
             is_delete_marker=size_bytes is None,
