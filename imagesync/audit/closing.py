@@ -75,7 +75,6 @@ def finish(
         and not (scope.is_explicit or scope.job)
         and not audit.ranges.filter(whole=False).exists()
     )
-    unreferenced = audit.ranges.aggregate(all=Sum("unreferenced", default=0))["all"]
     size = app_settings().canaries
     figures: dict[str, Any] = {}
     if audit.full_scope and trust is not Trust.UNTRUSTWORTHY:
@@ -91,7 +90,7 @@ def finish(
             counts=_all_counts(counts or Counter()),
             requests=dict(requests_of(audit)),
             saw_all_objects=saw_all_objects,
-            unreferenced=unreferenced if saw_all_objects else None,
+            unreferenced=_unreferenced(audit) if saw_all_objects else None,
             strategy=strategy_taken(audit.strategy, counts or Counter()),
             canaries=for_the_next(audit, merged(_drawn(audit), size, seed=audit.pk), size) if counts else [],
             failed_reads=audit.failed_reads,
@@ -102,6 +101,11 @@ def finish(
         )
         audit.ranges.exclude(canaries=[]).update(canaries=[])
         signals.after_commit(signals.audit_finished, Audit, using=audit._state.db, audit=audit)
+
+
+def _unreferenced(audit: Audit) -> int:
+    summed: int = audit.ranges.aggregate(all=Sum("unreferenced", default=0))["all"]
+    return summed
 
 
 def _drawn(audit: Audit) -> Iterator[tuple[list[list[str]], int]]:

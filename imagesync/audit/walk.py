@@ -27,8 +27,8 @@ def walk(
     """Drive scans, up to ``side_by_side`` at a time, from this one thread.
 
     Another one is begun when there is nothing to do for those under way but to wait, and ``may_begin`` says so; a store
-    that answers fast has few of them, each with its pages and rows in memory. ``heartbeat`` is called after each ``beat_every`` seconds in
-    which nothing is answered. Raises what a scan raises.
+    that answers fast has few of them, each with its pages and rows in memory. ``heartbeat`` is called after each
+    ``beat_every`` seconds in which nothing is answered. Raises what a scan raises.
     """
     under_way = 0
     # of this walk alone: what a walk that was broken off still waits for must not be taken for one of ours

@@ -40,9 +40,13 @@ def ascending(keys: list[str]) -> Ascending:
 
 def strictly_ascending(keys: list[str]) -> StrictlyAscending:
     """Raises OutOfOrder. See ``ascending``."""
-    if not all(map(lt, keys, keys[1:])):
+    if not is_strictly_ascending(keys):
         raise OutOfOrder("listing", *_first_not(lt, keys))
     return StrictlyAscending(keys)
+
+
+def is_strictly_ascending(keys: Sequence[str]) -> bool:
+    return all(map(lt, keys, keys[1:]))
 
 
 def _first_not(follows: Callable[[str, str], bool], keys: list[str]) -> tuple[str, str]:

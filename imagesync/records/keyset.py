@@ -161,7 +161,7 @@ class _Statement:
 
 
 def _fetched(batch: QuerySet[Any, Row]) -> list[Row]:
-    return _as_the_driver_gives_them(batch) if _need_no_conversion(batch.model) else list(batch)
+    return _Statement(batch).run({}) if _need_no_conversion(batch.model) else list(batch)
 
 
 def _pk_order(model: type[Model]) -> str:
@@ -181,14 +181,6 @@ def _need_no_conversion(model: type[Model]) -> bool:
     pk = model._meta.pk
     files = [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
     return isinstance(pk, IntegerField) and not any(hasattr(field, "from_db_value") for field in (pk, *files))
-
-
-def _as_the_driver_gives_them(batch: QuerySet[Any, Row]) -> list[Row]:
-    try:
-        sql, parameters = batch.query.get_compiler(connection=connections[batch.db]).as_sql()
-    except EmptyResultSet:
-        return []
-    return _run(batch.db, sql, parameters)
 
 
 def _run(using: str, sql: str, parameters: Sequence[Any]) -> list[Row]:

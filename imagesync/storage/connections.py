@@ -14,6 +14,7 @@ import ssl
 import weakref
 from collections import deque
 from collections.abc import Iterable
+from typing import TypeVar
 
 MOST_HEAD_BYTES = 65_536
 MOST_HEADERS = 100
@@ -22,6 +23,7 @@ MOST_BODY_BYTES = 2**25
 """Ten times a page of a thousand keys of 1,024 bytes, each written as %XX."""
 _PIECE = 65_536
 Body = bytes | bytearray
+Received = TypeVar("Received", bytes, int)
 _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-9][0-9]{2})(?: [\t -~\x80-\xff]*)?((?:\r\n[!-9;-~]+:[\t -~\x80-\xff]*)*)"  # RFC 9112, 4 and 5
 )
@@ -213,10 +215,7 @@ class Answer:
         whole[:begun], self._come = self._come, b""
         lacking = memoryview(whole)[begun:]
         while lacking:
-            received = self._connection.recv_into(lacking)
-            if not received:
-                raise NotPlain("the connection ended")
-            lacking = lacking[received:]
+            lacking = lacking[self._received(self._connection.recv_into(lacking)) :]
         return whole
 
     def _has_decrypted_more(self) -> bool:
@@ -224,7 +223,8 @@ class Answer:
         return isinstance(self._connection, ssl.SSLSocket) and self._connection.pending() > 0
 
     @staticmethod
-    def _received(piece: bytes) -> bytes:
-        if not piece:
+    def _received(what: Received) -> Received:
+        """What ``recv`` or ``recv_into`` gave, unless that was nothing."""
+        if not what:
             raise NotPlain("the connection ended")
-        return piece
+        return what

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
-from operator import lt
 from typing import Any
 from urllib.parse import unquote_plus
 
 from imagesync.core.classify import ARCHIVE_CLASSES, failure_reason
-from imagesync.core.compare import StrictlyAscending, strictly_ascending
+from imagesync.core.compare import StrictlyAscending, is_strictly_ascending, strictly_ascending
 from imagesync.exceptions import ListingBroken, NotInByteOrder
 from imagesync.storage.contents import ListedObject, is_ordinary, keys_of, objects_of
 from imagesync.storage.contract import ListingAnswer, Store
@@ -164,7 +163,7 @@ def _are_as_asked(keys: Sequence[str], asked: Asked) -> bool:
     """The checks of ``validate_page`` on a whole column. What lies between two keys of a prefix has the prefix."""
     if not keys:
         return True
-    ascending = keys[0] > asked.after and all(map(lt, keys, keys[1:]))
+    ascending = keys[0] > asked.after and is_strictly_ascending(keys)
     return ascending and keys[0].startswith(asked.prefix) and keys[-1].startswith(asked.prefix)
 
 

@@ -84,15 +84,9 @@ def test_purge__that_had_to_wait_for_a_row_keeps_what_was_written_there_meanwhil
     three_images: ThreeImages,
 ) -> None:
     """Written past the model, so that nothing tells that it was saved: the tombstone has the row that went."""
-    store, source = three_images
-    store.delete("a.jpg")
-    purge = plan(source, audited(source))
-    beside = Beside(lambda: execute_plan(purge, source))
-
-    with transaction.atomic():
-        Image.objects.filter(file="a.jpg").update(title="written meanwhile")
-        beside.begin()
-    done = beside.outcome()
+    done = purged_while(
+        three_images, lambda: Image.objects.filter(file="a.jpg").update(title="written meanwhile")
+    )
 
     assert done.counts["deleted"] == 1
     (row,) = json.loads(Tombstone.objects.get().rows)["rows"]
@@ -102,19 +96,23 @@ def test_purge__that_had_to_wait_for_a_row_keeps_what_was_written_there_meanwhil
 def test_purge__that_had_to_wait_for_a_row_keeps_the_record_when_it_was_saved_meanwhile(
     three_images: ThreeImages,
 ) -> None:
-    store, source = three_images
-    store.delete("a.jpg")
-    purge = plan(source, audited(source))
-    beside = Beside(lambda: execute_plan(purge, source))
-
-    with transaction.atomic():
-        Image.objects.get(file="a.jpg").save()
-        beside.begin()
-    done = beside.outcome()
+    done = purged_while(three_images, lambda: Image.objects.get(file="a.jpg").save())
 
     assert Image.objects.filter(file="a.jpg").exists()
     assert not Tombstone.objects.exists()
     assert ["since it was looked at" in one["why"] for one in done.plan["keep"]] == [True]
+
+
+def purged_while(images: ThreeImages, write: Callable[[], object]) -> Any:
+    """A purge of a.jpg that waits for its row while somebody else writes it."""
+    store, source = images
+    store.delete("a.jpg")
+    purge = plan(source, audited(source))
+    beside = Beside(lambda: execute_plan(purge, source))
+    with transaction.atomic():
+        write()
+        beside.begin()
+    return beside.outcome()
 
 
 def a_purge(source: Source, audit: Audit) -> Callable[[], Any]:
