@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 
-import botocore.loaders
 import pytest
 from django.core.files.storage import default_storage
 from django.test import override_settings
@@ -11,29 +9,14 @@ from django.test import override_settings
 from imagesync.records import Source, find_targets
 from imagesync.storage.memory import MemoryStore
 from project.embedded_s3 import EmbeddedS3
+from tests import botocore_once
 
 BUCKET = "test-bucket"
 REGION = "eu-north-1"
 
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
-# Each client of its own session parses 2 MB of JSON anew, which was a third of the suite, and looks through four hundred
-# folders for the services that there are. One session's clients share that too.
-botocore.loaders.JSONFileLoader.load_file = staticmethod(  # type: ignore[assignment,method-assign]
-    cache(botocore.loaders.JSONFileLoader().load_file)
-)
-_list_available_services = botocore.loaders.Loader.list_available_services
-_available_services: dict[tuple[str, ...], list[str]] = {}
-
-
-def available_services(loader: botocore.loaders.Loader, type_name: str) -> list[str]:
-    where = (*loader.search_paths, type_name)
-    if where not in _available_services:
-        _available_services[where] = _list_available_services(loader, type_name)
-    return _available_services[where]
-
-
-botocore.loaders.Loader.list_available_services = available_services  # type: ignore[method-assign]
+botocore_once.share()
 
 
 @pytest.fixture(scope="session")

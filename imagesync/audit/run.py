@@ -24,7 +24,9 @@ def carry_out(audit: Audit, source: Source, progress: Progress | None = None) ->
     course = Course(audit, source, progress or Progress())
     try:
         if begin(course):
-            comparing = Comparing(course, side_by_side=source.workers, claimed_at_once=CLAIMED_AT_ONCE)
+            comparing = Comparing(
+                course, side_by_side=_ranges_for(source.workers), claimed_at_once=CLAIMED_AT_ONCE
+            )
             comparing.run()
             audit.write(stage=Audit.Stage.CLOSING)
             close(course)
@@ -32,6 +34,11 @@ def carry_out(audit: Audit, source: Source, progress: Progress | None = None) ->
         if not audit.complete:
             _release(course)
     return audit
+
+
+def _ranges_for(workers: int) -> int:
+    """Half as many again: a worker that has its answer finds the next request waiting, while that answer is compared."""
+    return workers + workers // 2
 
 
 def _release(course: Course) -> None:

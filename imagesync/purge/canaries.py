@@ -12,6 +12,7 @@ from imagesync.core.trust import Trust, collapse
 from imagesync.exceptions import PurgeRefused
 from imagesync.models import Audit, Purge
 from imagesync.records import Source
+from imagesync.storage.client import and_a_few_more
 from imagesync.storage.probe import look, look_all
 
 
@@ -27,7 +28,7 @@ def refuse_elsewhere(purge: Purge, source: Source, *, versioning: str, heartbeat
         ((key, key, None) for key in keys),
         how=look,
         versioning=versioning,
-        workers=source.workers,
+        workers=and_a_few_more(source.workers),
         heartbeat=heartbeat,
     )
     gone = collapse([seen.verdict for _key, seen in looked], source.store.identity.bucket)

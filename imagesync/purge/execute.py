@@ -22,6 +22,7 @@ from imagesync.purge.claim import claim, finish, release_if_unfinished
 from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import files_along, key_in_store
 from imagesync.purge.saves import Saves, saves_of
+from imagesync.purge.statistics import refresh_statistics
 from imagesync.purge.taking import Entry, by_target, take
 from imagesync.purge.tally import Tally
 from imagesync.records import Source
@@ -59,6 +60,8 @@ class _Execution:
         versioning = self._believe_store()
         if entries:
             self._be_where_the_audit_was(versioning)
+        if len(entries) > BATCH:
+            refresh_statistics()
         done = 0
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]

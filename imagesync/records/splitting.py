@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from itertools import accumulate
+from math import inf
 from typing import Any
 
 from django.db import connections
@@ -17,6 +18,9 @@ from imagesync.records.targets import Source, Target
 from imagesync.records.unreadable import readable
 
 DRAWS_PER_PART = 24
+MANY_PARTS = 64
+FIRST_SHARE, LAST_SHARE = 2.0, 0.3
+"""Of many parts, compared with each other."""
 COUNTED_UPTO = 200_000
 """A table that the database's statistics take for larger than this is not counted for a progress line."""
 
@@ -31,10 +35,11 @@ def estimated_records(source: Source, scope: Scope) -> int:
 
 
 def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
-    """Up to ``parts - 1`` keys, ascending, that cut a scope's records into parts of about equal weight.
+    """Up to ``parts - 1`` keys, ascending, that cut a scope's records into parts of about equal weight, or where there
+    are many of less and less (``_shares``).
 
-    A part begins with its first key. The weights are estimated from a sample by primary key, so a part may well be
-    half as heavy again as another.
+    A part begins with its first key. The weights are estimated from a sample by primary key, so where names do not
+    follow those a part may well be half as heavy again as another.
     """
     if parts < 2 or scope.is_explicit:
         return []
@@ -48,13 +53,25 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
     if not weighted:
         return []
     sums = list(accumulate(weight for _key, weight in weighted))
-    share = due = sums[-1] / parts
+    dues = accumulate(share * sums[-1] for share in _shares(parts))
+    due = next(dues)
     cuts: list[str] = []
     for (key, _weight), upto in zip(weighted, sums, strict=True):
         if upto > due and key > (cuts[-1] if cuts else weighted[0][0]):
             cuts.append(key)
-            due = share * (upto // share + 1)  # one key may weigh more than several parts
+            due = next(
+                (later for later in dues if later > upto), inf
+            )  # one key may weigh more than several parts
     return cuts[: parts - 1]
+
+
+def _shares(parts: int) -> list[float]:
+    """What each part gets of the whole. Few are begun together, and best are equal; of many the last are begun when the
+    others end, and the smaller they are the less is waited for the very last."""
+    if parts < MANY_PARTS:
+        return [1 / parts] * parts
+    weights = [FIRST_SHARE + (LAST_SHARE - FIRST_SHARE) * number / (parts - 1) for number in range(parts)]
+    return [weight / sum(weights) for weight in weights]
 
 
 def estimated_rows(target: Target, source: Source, scope: Scope) -> int:
@@ -90,10 +107,19 @@ def _by_random_pks(target: Target, rows: QuerySet[Any], number: int) -> Iterator
     bounds = base_rows(target.model).aggregate(least=Min("pk"), most=Max("pk"))
     if bounds["least"] is None:
         return
-    least, most = int(bounds["least"]), int(bounds["most"])
-    pks = [random.randint(least, most) for _draw in range(2 * number)]  # noqa: S311 - a sample, not a secret
+    pks = _one_of_each_stretch(int(bounds["least"]), int(bounds["most"]), 2 * number)
     for start in range(0, len(pks), IN_CHUNK):
         yield from rows.filter(pk__in=pks[start : start + IN_CHUNK]).values_list("byte_name", flat=True)
+
+
+def _one_of_each_stretch(least: int, most: int, number: int) -> list[int]:
+    """Random numbers, one from each of ``number`` equal stretches: names that follow their primary keys, as those in
+    dated folders do, are cut into nearly equal parts; all others as if each was drawn from the whole."""
+    span = most - least + 1
+    return [
+        least + (stretch * span + random.randrange(span)) // number  # noqa: S311 - a sample, not a secret
+        for stretch in range(number)
+    ]
 
 
 def _evenly_spaced(rows: QuerySet[Any], number: int) -> list[str]:

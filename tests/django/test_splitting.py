@@ -49,6 +49,20 @@ def test_split_keys__cuts_skewed_keys_into_parts_of_about_equal_weight(
     assert all(4_000 / parts / 10 < weight < 4_000 / parts * 3 for weight in parts_of(keys, cuts))
 
 
+def test_split_keys__of_many_parts_makes_the_last_ones_the_smallest(memory_source: MakeSource) -> None:
+    _store, source = memory_source()
+    names = [f"images/{number:06}.jpg" for number in range(12_800)]
+    make_images(*names)
+
+    cuts = split_keys(source, Scope(), 64)
+
+    weights = parts_of(names, cuts)
+    assert len(weights) == 64
+    # drawn exactly, 348 records the first and 52 the last
+    assert sum(weights[:32]) > 1.7 * sum(weights[32:])
+    assert max(weights[-8:]) < min(weights[:8])
+
+
 def test_split_keys__weighs_each_field_by_its_records(memory_source: MakeSource) -> None:
     _store, source = memory_source()
     make_images(*(f"m/{n:05}" for n in range(3_000)))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
+from imagesync.audit import claim
 from imagesync.audit.batch import Batch
 from imagesync.audit.requests import Answer
 from imagesync.audit.walk import walk
+from imagesync.records import Source
+from imagesync.storage.contract import ListingAnswer
+from imagesync.storage.memory import MemoryStore
+from tests.conftest import MakeSource
+from tests.django.helpers import audited, make_images
 
 
 class Scan:
@@ -82,3 +90,44 @@ def test_walk__has_no_more_side_by_side_than_it_may() -> None:
     )
 
     assert told[:5] == ["0 begins", "1 begins", "nothing to do", "0 goes on", "2 begins"]
+
+
+class Slow(MemoryStore):
+    """Takes its time for a page, and notes how many are asked for at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._at_once = 0
+        self._counting = threading.Lock()
+        self.most = 0
+
+    def list_page(self, **asked: Any) -> ListingAnswer:
+        with self._counting:
+            self._at_once += 1
+            self.most = max(self.most, self._at_once)
+        time.sleep(0.2)
+        try:
+            return super().list_page(**asked)
+        finally:
+            with self._counting:
+                self._at_once -= 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("workers", [1, 4])
+def test_audit__of_more_ranges_than_workers_asks_for_no_more_pages_at_once(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr(claim, "LEAST_RECORDS", 30)
+    store = Slow()
+    _memory, source = memory_source()
+    names = [f"{number:04}.jpg" for number in range(300)]
+    make_images(*names)
+    for name in names:
+        store.put(name)
+
+    audit = audited(Source(store=store, targets=source.targets, workers=workers), strategy="list")
+
+    assert audit.ranges.count() > 6
+    assert audit.counts["present"] == 300
+    assert store.most == workers

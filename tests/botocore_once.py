@@ -1,0 +1,66 @@
+"""What botocore works out anew for each session, worked out once for all: the tests make thousands.
+
+Each client of its own session parses 2 MB of JSON, looks through four hundred folders for the services that there are,
+and looks at the names and signatures of some three hundred handlers; that was a third of the suite. One session's clients
+share all of it too. Nothing here answers otherwise than botocore itself does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from types import FunctionType
+from typing import Any
+
+import botocore.hooks
+import botocore.loaders
+
+
+def share() -> None:
+    """To be called once, before the first session."""
+    _share_descriptions()
+    _share_services()
+    _share_names_of_events()
+    _share_signatures()
+
+
+def _share_descriptions() -> None:
+    botocore.loaders.JSONFileLoader.load_file = staticmethod(  # type: ignore[assignment,method-assign]
+        cache(botocore.loaders.JSONFileLoader().load_file)
+    )
+
+
+def _share_services() -> None:
+    look_up = botocore.loaders.Loader.list_available_services
+    found: dict[tuple[str, ...], list[str]] = {}
+
+    def available_services(loader: botocore.loaders.Loader, type_name: str) -> list[str]:
+        where = (*loader.search_paths, type_name)
+        if where not in found:
+            found[where] = look_up(loader, type_name)
+        return found[where]
+
+    botocore.loaders.Loader.list_available_services = available_services  # type: ignore[method-assign]
+
+
+def _share_names_of_events() -> None:
+    make = botocore.hooks.EventAliaser.__init__
+    names: dict[str, str] = {}
+
+    def made(aliaser: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+        make(aliaser, event_emitter, event_aliases)
+        if event_aliases is None:
+            aliaser._alias_name_cache = names
+
+    botocore.hooks.EventAliaser.__init__ = made  # type: ignore[method-assign]
+
+
+def _share_signatures() -> None:
+    ask: Callable[[Any], bool] = botocore.hooks.accepts_kwargs  # type: ignore[attr-defined]
+    remembered = cache(ask)
+
+    def accepts_kwargs(function: Any) -> bool:
+        # a bound method would keep its client for ever
+        return remembered(function) if isinstance(function, FunctionType) else ask(function)
+
+    botocore.hooks.accepts_kwargs = accepts_kwargs  # type: ignore[attr-defined]
