@@ -83,16 +83,21 @@ PROCESSES = (
 
 # what many rows, or many workers, come to: costly, and no statement of theirs is SQLite's alone
 LEFT_TO_POSTGRES = (
+    "admin_selection",
     "admin_selection_large",
     "distributed",
+    "freshness",
     "freshness_purges",
+    "jobs",
+    "presorted",
+    "retention",
+    "sample",
 )
 
 
 def sqlite_lanes() -> list[Lane]:
     left_to_postgres = [
         *_without((*PROCESSES, *LEFT_TO_POSTGRES)),
-        "--deselect=tests/django/test_admin_selection.py::test_select_all__five_thousand_records_go",
         "--deselect=tests/django/test_tasks.py::test_qcluster",
         "--deselect=tests/django/test_schedules.py::test_qcluster",
     ]

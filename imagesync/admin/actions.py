@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
-from imagesync.admin import confirm, jobs, selection
+from imagesync.admin import confirm, job_page, selection
 from imagesync.admin.export import export
 from imagesync.models import Job
 from imagesync.records import Target
@@ -106,7 +106,7 @@ class SyncActions(_ModelAdmin):
         return selection.confirmed(self, request)
 
     def job_view(self, request: HttpRequest, job_id: int) -> HttpResponse:
-        return jobs.job_page(self, request, job_id)
+        return job_page.show(self, request, job_id)
 
     def purge_view(self, request: HttpRequest, purge_id: int) -> HttpResponse:
         return confirm.plan_page(self, request, purge_id)

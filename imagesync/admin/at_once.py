@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from imagesync.admin.actions import SyncActions
     from imagesync.admin.selection import Selection
 
+MOST = 500
+"""More than this is not done while a browser waits."""
+
 
 def do(model_admin: SyncActions, request: HttpRequest, selection: Selection) -> HttpResponse | None:
     """Carry a small selection out. Raises ImageSyncError."""

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from imagesync.admin import jobs, selection
+from imagesync.admin import at_once, jobs, selection
 from imagesync.admin.addresses import (
     changelist,
     history_address,
@@ -59,7 +59,7 @@ def plan_page(model_admin: SyncActions, request: HttpRequest, purge_id: int) -> 
         _check_form(request, purge)
         fields = [target.label for target in model_admin.sync_targets()]
         source = source_to_purge(fields)
-        if purge.counts["planned"] > selection.AT_ONCE and not aged(purge):
+        if purge.counts["planned"] > at_once.MOST and not aged(purge):
             return _handed_over(model_admin, request, purge)  # the job asks what is asked below
         denied = Rights(request, model_admin.admin_site, model_admin.model).denied(purge, source)
         if denied:
@@ -259,6 +259,6 @@ def _page(
         "csv_address": plan_csv_address(model_admin, purge),
         "changelist": changelist(model_admin),
         "token": signed(request, PURPOSE, {"purge": purge.pk, "number": planned}) if executable else "",
-        "large": planned > selection.AT_ONCE,
+        "large": planned > at_once.MOST,
     }
     return TemplateResponse(request, "imagesync/confirm_purge.html", context, status=status)

@@ -37,8 +37,6 @@ from imagesync.reports import printable
 if TYPE_CHECKING:
     from imagesync.admin.actions import SyncActions
 
-AT_ONCE = 500
-"""More than this is not done while a browser waits."""
 WRITTEN_AT_ONCE = 10_000
 """More than this is not written down while a browser waits: the job does it."""
 PURPOSE = "selection"
@@ -96,7 +94,7 @@ def begin(
             at=timezone.now(),
             basis=basis,
         )
-        if selection.number <= AT_ONCE:
+        if selection.number <= at_once.MOST:
             return at_once.do(model_admin, request, selection)
     except ImageSyncError as error:
         model_admin.message_user(request, str(error), messages.ERROR)

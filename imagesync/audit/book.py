@@ -20,13 +20,15 @@ from django.db.models import Count, F, QuerySet
 from imagesync.audit.batch import Batch
 from imagesync.audit.held import rows_held
 from imagesync.audit.judge import Judgement
-from imagesync.audit.marks import write_verdicts
+from imagesync.audit.marks import mark
 from imagesync.audit.outdated import outdated, rows_of
 from imagesync.audit.standing import (
     Open,
     Standing,
     by_record,
     changes_of,
+    looked_at,
+    record_of,
     row_said_something_else,
     standings,
     supersedes,
@@ -96,7 +98,7 @@ class Book:
                 rows = target.model._base_manager.filter(pk__in=some, file__in={names[pk] for pk in some})
                 if self.audit.comparing_since is not None:
                     rows = rows.exclude(verdict_at__gt=self.audit.comparing_since)
-                _mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
+                mark(rows, Verdict.PRESENT, now, store=self.audit.fingerprint, audit=self._told_by)
         Finding.objects.bulk_create(news, batch_size=WRITE_BATCH)
         for pks in _some(sorted(over)):
             self._close(Finding.objects.filter(pk__in=pks), now)
@@ -126,9 +128,9 @@ class Book:
             for finding in Finding.objects.filter(
                 of_records(some), fingerprint=self.audit.fingerprint, settled=False
             )
-            if finding.verdict != (look := known[_finding_key(finding)]).verdict
+            if finding.verdict != (look := known[record_of(finding)]).verdict
             and look.evidence.at is not None
-            and _looked_at(finding) < look.evidence.at
+            and looked_at(finding) < look.evidence.at
         ]
         Finding.objects.filter(pk__in=older).delete()
 
@@ -160,14 +162,14 @@ class Book:
 
     def _settle(self, batch: list[Finding], now: datetime) -> None:
         """Of records whose rows are locked."""
-        standing = by_record(standings(self._open().filter(of_records(map(_finding_key, batch)))))
+        standing = by_record(standings(self._open().filter(of_records(map(record_of, batch)))))
         over: list[int] = []
         found: dict[tuple[RecordKey, str], Finding] = {}
         """What the rows say then, also where the finding stood all the time: a row may have lost its mark."""
         settled: dict[tuple[RecordKey, str], Finding] = {}
         for finding in batch:
-            found[_finding_key(finding), finding.verdict] = finding
-            others = standing.get(_finding_key(finding), [])
+            found[record_of(finding), finding.verdict] = finding
+            others = standing.get(record_of(finding), [])
             ended = [
                 other
                 for other in others
@@ -176,7 +178,7 @@ class Book:
             over += [other.pk for other in ended]
             if not any(other.verdict == finding.verdict for other in others if other not in ended):
                 # a record that was renamed under the audit was met twice: where it was met last counts
-                settled[_finding_key(finding), finding.verdict] = finding
+                settled[record_of(finding), finding.verdict] = finding
         self._close(Finding.objects.filter(pk__in=over), now)
         keep = {finding.pk for finding in settled.values()}
         # what another audit settled meanwhile need not be said twice
@@ -200,12 +202,12 @@ class Book:
             return
         names = {target.model._meta.pk.to_python(one.object_pk): one.key for one in findings}
         prefix = self.audit.prefix
-        looked_at = min(map(_looked_at, findings))
-        rows = target.model._base_manager.filter(pk__in=list(names), updated_at__lte=looked_at)
+        first_look = min(map(looked_at, findings))
+        rows = target.model._base_manager.filter(pk__in=list(names), updated_at__lte=first_look)
         named = readable(rows, "file").values_list("pk", "file")
         unchanged = [pk for pk, name in named if prefix + name == names[pk]]
         store = self.audit.fingerprint if verdict is Verdict.MISSING and self.scope.adopt else ""
-        _mark(rows.filter(pk__in=unchanged), verdict, now, store=store, audit=self._told_by)
+        mark(rows.filter(pk__in=unchanged), verdict, now, store=store, audit=self._told_by)
 
     @property
     def _told_by(self) -> Audit | None:
@@ -293,29 +295,6 @@ class Book:
 
     def _close(self, findings: QuerySet[Finding], now: datetime) -> None:
         findings.filter(closed_at=None).update(closed_by=self.audit, closed_at=now)
-
-
-def _mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit | None) -> None:
-    """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
-    values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
-    if store:
-        values["store"] = store
-    if verdict is Verdict.MISSING:
-        values["missing_since"] = now
-    if not verdict.is_known:
-        rows = rows.filter(verdict__in=FAILED_LOOKS)
-    if store:
-        rows.filter(verdict=verdict.value).exclude(store=store).update(store=store)
-    write_verdicts(rows.exclude(verdict=verdict.value), values, audit)
-
-
-def _finding_key(finding: Finding) -> RecordKey:
-    return finding.content_type_id or 0, finding.object_pk, finding.field
-
-
-def _looked_at(finding: Finding) -> datetime:
-    at = finding.last_evidence.get("at")
-    return datetime.fromisoformat(at) if at else finding.opened_at
 
 
 def _some(values: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding
 from imagesync.models.broken_off import again_if_broken_off
 from imagesync.records import Scope, Source, Target, record_label
-from imagesync.records.findings import in_scope, of_fields, of_records
+from imagesync.records.findings import FAILED_LOOKS, in_scope, of_fields, of_records
 from imagesync.records.stream import RecordKey, byte_ordered, named_rows
 
 BATCH = 500
@@ -52,6 +53,20 @@ def write_verdicts(rows: QuerySet[Any], values: dict[str, Any], audit: Audit | N
     if changes:
         using = router.db_for_write(Finding)
         signals.after_commit(signals.verdicts_changed, model, using=using, changes=changes, audit=audit)
+
+
+def mark(rows: QuerySet[Any], verdict: Verdict, now: datetime, *, store: str, audit: Audit | None) -> None:
+    """Write a verdict on the rows where it changes; a failed look never overwrites what is known."""
+    values: dict[str, Any] = {"verdict": verdict.value, "verdict_at": now, "missing_since": None}
+    if store:
+        values["store"] = store
+    if verdict is Verdict.MISSING:
+        values["missing_since"] = now
+    if not verdict.is_known:
+        rows = rows.filter(verdict__in=FAILED_LOOKS)
+    if store:
+        rows.filter(verdict=verdict.value).exclude(store=store).update(store=store)
+    write_verdicts(rows.exclude(verdict=verdict.value), values, audit)
 
 
 def _clear_rows(target: Target, source: Source, scope: Scope) -> Iterator[list[tuple[RecordKey, str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import QuerySet
@@ -33,6 +34,16 @@ def standings(findings: QuerySet[Finding]) -> Iterable[Standing]:
     return map(
         Standing._make, findings.values_list("pk", "content_type_id", "object_pk", "field", "key", "verdict")
     )
+
+
+def record_of(finding: Finding) -> RecordKey:
+    return finding.content_type_id or 0, finding.object_pk, finding.field
+
+
+def looked_at(finding: Finding) -> datetime:
+    """When the look was that it tells of last."""
+    at = finding.last_evidence.get("at")
+    return datetime.fromisoformat(at) if at else finding.opened_at
 
 
 def by_record(findings: Iterable[Standing]) -> Open:

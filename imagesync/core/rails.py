@@ -66,7 +66,7 @@ def first_refusal(
     return (
         _audit_unusable(audit, store, limits, now)
         or (store.unfit and _store_unfit(store.unfit))
-        or (_purge_running(store) if store.purge_running else None)
+        or (purge_running(store.purge_running) if store.purge_running else None)
         or (_too_much(plan, audit, store, limits) if plan.go else None)
     )
 
@@ -116,10 +116,11 @@ def _store_unfit(unfit: Diagnosis) -> Diagnosis:
     )
 
 
-def _purge_running(store: StoreFacts) -> Diagnosis:
+def purge_running(fact: str) -> Diagnosis:
+    """``fact`` is a sentence about the purge of the same store that is under way."""
     return Diagnosis(
         id="purge_running",
-        fact=store.purge_running,
+        fact=fact,
         hint="Wait for it to end. If its process died, its lease runs out within a minute; then plan again.",
     )
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from imagesync import logs
 from imagesync.conf import app_settings
-from imagesync.core.rails import plan_is_stale
+from imagesync.core.rails import plan_is_stale, purge_running
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Purge
 from imagesync.models.leases import lease_end, new_owner
@@ -42,11 +42,7 @@ def claim(purge: Purge, source: Source) -> None:
                 state=Purge.State.RUNNING, started_at=now, lease_owner=owner, lease_until=lease_end()
             )
     except IntegrityError as error:  # one running purge of a store, held by the database
-        raise PurgeRefused(
-            "purge_running",
-            "Another purge of this store is running.",
-            "Wait for it to end. If its process died, its lease runs out within a minute; then plan again.",
-        ) from error
+        raise PurgeRefused(**purge_running("Another purge of this store is running.").to_dict()) from error
     purge.refresh_from_db()
     if not claimed:
         raise AlreadyRunning(f"Purge {purge.pk} is {purge.state}: a plan is executed once. Plan it anew.")

@@ -10,11 +10,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 from django.db import connections, models
-from django.db.models import F, Field, Model
+from django.db.models import F, Field, FileField, Model
 from django.db.models.functions import Cast
 
 CHUNK = 500
@@ -52,9 +53,22 @@ def concrete(model: Model | type[Model]) -> type[Model]:
     return found  # type: ignore[no-any-return]
 
 
-def kept_fields(model: type[Model]) -> list[Field[Any, Any]]:
+@cache
+def kept_fields(model: type[Model]) -> Sequence[Field[Any, Any]]:
     """The columns of a model's own table; what the database computes is not kept."""
     return [field for field in concrete(model)._meta.local_concrete_fields if not field.generated]
+
+
+@cache
+def kept_files(model: type[Model]) -> Sequence[FileField]:
+    """Those columns of a model's own table that name an object."""
+    return [field for field in kept_fields(model) if isinstance(field, FileField)]
+
+
+@cache
+def file_fields(model: type[Model]) -> Sequence[FileField]:
+    """The same of its parents' tables too."""
+    return [field for field in model._meta.concrete_fields if isinstance(field, FileField)]
 
 
 def read(

@@ -79,7 +79,7 @@ def delete_lonely(effects: Sequence[Consequences], *, using: str) -> None:
     collector: Any = Collector(using=using)
     for one in effects:
         one.forget_files()
-        collector.add(one.taken)
+    collector.add([instance for one in effects for instance in one.taken])
     collector.delete()
 
 

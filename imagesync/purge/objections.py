@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import router
-from django.db.models import FileField, Model
+from django.db.models import Model
 
 from imagesync.conf import app_settings
 from imagesync.models import Tombstone
-from imagesync.purge.copies import NotPreservable
+from imagesync.purge.copies import NotPreservable, file_fields
 from imagesync.purge.lonely import Whole, can_be_lonely, lonely_consequences, lonely_pks, read_whole
 from imagesync.purge.rows import Consequences, NamedFile, consequences, own_files
 from imagesync.records import Source, Target
@@ -73,8 +73,7 @@ def files_along(target: Target, pks: Sequence[Any]) -> Iterator[NamedFile]:
         return
     rows = base_rows(target.model)
     alone = lonely_pks(target.model, pks, using=rows.db)
-    files = [field for field in target.model._meta.concrete_fields if isinstance(field, FileField)]
-    to_read = pks if len(files) > 1 else [pk for pk in pks if pk not in alone]
+    to_read = pks if len(file_fields(target.model)) > 1 else [pk for pk in pks if pk not in alone]
     for row in rows.filter(pk__in=to_read) if to_read else ():
         yield from own_files(row) if row.pk in alone else consequences(row, using=rows.db).files()
 

@@ -20,8 +20,10 @@ from imagesync.purge.copies import (
     Kept,
     NotPreservable,
     concrete,
+    file_fields,
     instance_of,
     kept_fields,
+    kept_files,
     read,
     rows_copy,
 )
@@ -63,8 +65,8 @@ class _SeeingCollector(Collector):
 
 def own_files(record: Model) -> Iterator[NamedFile]:
     """Every object that the record itself names, by the instance as it is."""
-    for column in record._meta.concrete_fields:
-        if isinstance(column, FileField) and (name := str(getattr(record, column.attname) or "")):
+    for column in file_fields(type(record)):
+        if name := str(getattr(record, column.attname) or ""):
             yield NamedFile(concrete(record), record.pk, column, name)
 
 
@@ -115,8 +117,8 @@ class Consequences:
         return [
             NamedFile(kept.model, kept.pk, column, kept.values[column.attname])
             for kept in self._kept
-            for column in kept_fields(kept.model)
-            if isinstance(column, FileField) and kept.values[column.attname]
+            for column in kept_files(kept.model)
+            if kept.values[column.attname]
         ]
 
     def receivers(self) -> list[str]:
@@ -146,9 +148,9 @@ class Consequences:
     def forget_files(self) -> None:
         """Empty the file fields of what goes, in memory, so that no receiver finds a file to remove."""
         for instance in self.taken:
-            for column in instance._meta.concrete_fields:
-                if isinstance(column, FileField):  # past the descriptor: an image's would look at the file
-                    instance.__dict__[column.attname] = None if column.null else ""
+            for column in file_fields(type(instance)):
+                # past the descriptor: an image's would look at the file
+                instance.__dict__[column.attname] = None if column.null else ""
 
     def _look(self) -> None:
         try:

@@ -59,9 +59,8 @@ def split_keys(source: Source, scope: Scope, parts: int) -> list[str]:
     for (key, _weight), upto in zip(weighted, sums, strict=True):
         if upto > due and key > (cuts[-1] if cuts else weighted[0][0]):
             cuts.append(key)
-            due = next(
-                (later for later in dues if later > upto), inf
-            )  # one key may weigh more than several parts
+            # one key may weigh more than several parts
+            due = next((later for later in dues if later > upto), inf)
     return cuts[: parts - 1]
 
 

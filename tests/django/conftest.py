@@ -72,7 +72,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[time_machine.Coordinates]
 @pytest.fixture
 def two_at_once(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     """What is more than two records is a large selection."""
-    monkeypatch.setattr("imagesync.admin.selection.AT_ONCE", 2)
+    monkeypatch.setattr("imagesync.admin.at_once.MOST", 2)
     settings.IMAGESYNC = {**settings.IMAGESYNC, "BATCH_SIZE": 2}
 
 

@@ -459,6 +459,10 @@ def test_plans__take_the_index_that_is_there_for_them(
     admin_client: Client, asked: dict[str, str], index: str
 ) -> None:
     values = {"verdict": "missing", "missing_since": timezone.now() - timedelta(days=50), "store": "ab12"}
+    with (
+        connection.cursor() as cursor
+    ):  # what earlier tests left in the table and its indexes would count as their size
+        cursor.execute("TRUNCATE imagesync_image CASCADE")
     make_images(*(f"f/{number:04d}" for number in range(300)), verdict="present")
     make_images(*(f"f/{number:04d}/x" for number in range(10)), **values)
     page = admin_client.get(LIST, asked)

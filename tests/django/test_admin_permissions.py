@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import resolve
 from django_q.models import OrmQ
 
-from imagesync.admin import jobs, selection
+from imagesync.admin import at_once, job_page, jobs
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Image, Job, Purge, Tombstone
 from project.embedded_s3 import EmbeddedS3
@@ -216,7 +216,7 @@ def test_addresses__by_get_or_from_another_site_change_nothing_and_ask_s3_nothin
     found = addresses(half, client)
     assert {resolve(address).url_name for address in found} == own_pages() - READING
     Job.objects.update(selection={"whole": True})
-    for module in ("audit_page", "jobs", "purge_page", "selection"):
+    for module in ("audit_page", "job_page", "jobs", "purge_page", "selection"):
         monkeypatch.setattr(f"imagesync.admin.{module}.cluster_is_running", lambda: True)
     forged = Client(enforce_csrf_checks=True)
     forged.force_login(admin_user)
@@ -339,7 +339,7 @@ def test_objects__are_asked_about_again_when_the_plan_is_confirmed(half: Embedde
 def test_objects__are_asked_about_by_a_job_as_well(
     half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    monkeypatch.setattr(at_once, "MOST", 2)
     Image.objects.filter(file="1.jpg").update(title="locked")
     ProductImage.objects.create(image=Image.objects.get(file="3.jpg"), position=99)
     staff(client, *ROLES["purger"][0], "delete_productimage")
@@ -360,7 +360,7 @@ def test_objects__are_asked_about_by_a_job_as_well(
 def test_job__of_somebody_who_lost_their_rights_does_nothing(
     half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    monkeypatch.setattr(at_once, "MOST", 2)
     user = staff(client, "view_image", "check_image", "mark_image", "purge_image", "delete_image")
     page = act_on_all(client, action, path=LIST)
     client.post(f"{LIST}selection/", {"token": token_of(page)})
@@ -378,7 +378,7 @@ def test_job__executes_no_purge_for_somebody_who_lost_their_rights(
 ) -> None:
     user = staff(client, *ROLES["purger"][0], "delete_productimage")
     page = act(client, "purge_missing", Image.objects.all(), path=LIST)
-    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    monkeypatch.setattr(at_once, "MOST", 2)
     client.post(page.redirect_chain[-1][0], {"number": "3", "token": token_of(page)})
     Image.objects.filter(file="1.jpg").update(title="locked")
 
@@ -442,8 +442,9 @@ def test_log__of_a_large_purge_is_written_in_a_few_queries(
 def test_jobs__page_without_a_cluster_stays_calm(
     half: EmbeddedS3, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "AT_ONCE", 2)
-    monkeypatch.setattr(jobs, "cluster_is_running", lambda: False)
+    monkeypatch.setattr(at_once, "MOST", 2)
+    for module in (job_page, jobs):
+        monkeypatch.setattr(module, "cluster_is_running", lambda: False)
     client.force_login(User.objects.create_superuser("anna"))
     page = act_on_all(client, "recheck", path=LIST)
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from imagesync.admin import jobs, selection
+from imagesync.admin import job_page, jobs, selection
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Image, Job, JobRecord, Purge
 from project.embedded_s3 import EmbeddedS3
@@ -26,8 +26,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "cluster_is_running", lambda: True)
-    monkeypatch.setattr(selection, "cluster_is_running", lambda: True)
+    for module in (job_page, jobs, selection):
+        monkeypatch.setattr(module, "cluster_is_running", lambda: True)
 
 
 def test_select_all__is_confirmed_before_anything_happens(half: EmbeddedS3, admin_client: Client) -> None:

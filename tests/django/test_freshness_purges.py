@@ -224,7 +224,7 @@ def test_admin__a_job_plans_on_the_union_as_it_is_when_it_gets_there(
     spoiled: bool,
 ) -> None:
     by_command = planned(in_admin)
-    monkeypatch.setattr("imagesync.admin.selection.AT_ONCE", 5)
+    monkeypatch.setattr("imagesync.admin.at_once.MOST", 5)
     question = act_on_all(admin_client, "purge_missing")
     assert f"missing in the {Slice.objects.count()} slices" in question.content.decode()
     admin_client.post("/admin/imagesync/image/selection/", {"token": token_of(question)}, follow=True)

@@ -8,7 +8,7 @@ import pytest
 from django.contrib import admin
 from django.test import Client
 
-from imagesync.admin import selection
+from imagesync.admin import at_once, selection
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Image, Job, Purge
 from project.embedded_s3 import EmbeddedS3
@@ -73,7 +73,7 @@ def test_images__list_pages_and_look(half: EmbeddedS3, admin_client: Client) -> 
 def test_selection__is_confirmed_becomes_a_job_and_a_plan_and_goes(
     half: EmbeddedS3, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "AT_ONCE", 2)
+    monkeypatch.setattr(at_once, "MOST", 2)
     monkeypatch.setattr(selection, "WRITTEN_AT_ONCE", 2)
     run("check_s3_images")
 
