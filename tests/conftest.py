@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,13 @@ REGION = "eu-north-1"
 MakeSource = Callable[..., tuple[MemoryStore, Source]]
 
 botocore_once.share()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives as long as the tests: the garbage collector need not look through it for each of them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(scope="session")

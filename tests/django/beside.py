@@ -40,6 +40,10 @@ class Beside(threading.Thread):
         """Start it; returns when it has ended, or waits for a row that somebody holds."""
         self.start()
         until(lambda: not self.is_alive() or somebody_waits_for_a_row())
+        if (
+            threading.current_thread() is not threading.main_thread()
+        ):  # whose connection nobody else would close
+            connections.close_all()
         return self
 
     def outcome(self) -> Any:

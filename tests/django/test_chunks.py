@@ -141,7 +141,7 @@ def test_chunks__of_one_key_that_fills_several(memory_source: MakeSource, size: 
     whole = everything(source)
 
     assert places_of(RecordChunks(source, Scope(), size=size).between()) == whole
-    for index in range(len(whole)):
+    for index in range(0, len(whole), 1 if size == 5 else 6):
         key, label, pk = whole[index]
         behind = RecordChunks(source, Scope(), size=size).between(after=(key, label, str(pk)))
         assert places_of(behind) == whole[index + 1 :]

@@ -25,8 +25,16 @@ NAMES = [f"{number:04}.jpg" for number in range(400)]
 
 
 class Interrupting(Progress):
+    """After so many batches."""
+
+    def __init__(self, batches: int = 1) -> None:
+        super().__init__()
+        self._left = batches
+
     def advance(self, done: int, **more: Any) -> None:
-        raise KeyboardInterrupt
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
 
 
 def populate(store: MemoryStore) -> None:
@@ -109,7 +117,7 @@ def test_audit__at_a_batchs_edge_takes_no_finding_for_over(
 
     while not audit.complete:
         try:
-            carry_out(audit, source, Interrupting())
+            carry_out(audit, source, Interrupting(batches=3))
         except KeyboardInterrupt:
             audit = resume_audit(Audit.objects.get(pk=audit.pk), source)
 

@@ -42,7 +42,7 @@ pytestmark = [
 # -- an audit and a watch -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["_mark", "changes_of"])
+@pytest.mark.parametrize("where", ["mark", "changes_of"])
 def test_audit_and_watch__that_both_see_files_again_wait_for_each_other(
     three_images: ThreeImages, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
