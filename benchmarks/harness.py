@@ -155,7 +155,7 @@ class Bench:
                 for side in sides
                 if not available(side)
             ]
-            self.measure(found, latency_ms=latency, repetitions=1)
+            self.measure(found, latency_ms=latency)
 
     def strategies(self, world: World) -> None:
         """What they cost, which no repetition changes."""
