@@ -15,7 +15,7 @@ help: ## this list
 $(STAMP): requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing requirements.txt into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --requirement requirements.txt
 	@touch $(STAMP)
 
 $(PEERS): $(STAMP) benchmarks/requirements.txt
