@@ -92,7 +92,7 @@ def verification_of(storage: Any) -> bool | str:
         return storage.verify  # type: ignore[no-any-return]
     from botocore.session import Session
 
-    # without its handlers, of which it needs none to read a setting: they take a third of a client's making
+    # without its handlers: reading a setting needs none of the hundred
     session = Session(profile=storage.session_profile, include_builtin_handlers=False)
     bundle = session.get_config_variable("ca_bundle")
     return bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
