@@ -40,9 +40,8 @@ class Beside(threading.Thread):
         """Start it; returns when it has ended, or waits for a row that somebody holds."""
         self.start()
         until(lambda: not self.is_alive() or somebody_waits_for_a_row())
-        if (
-            threading.current_thread() is not threading.main_thread()
-        ):  # whose connection nobody else would close
+        # nobody else would close what a thread of the pool that asks has opened
+        if threading.current_thread() is not threading.main_thread():
             connections.close_all()
         return self
 

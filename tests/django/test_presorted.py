@@ -72,8 +72,7 @@ def test_presorted__gives_the_order_that_an_index_would(
 def test_presorted__goes_on_behind_any_record(
     source: Source, by_the_database: list[tuple[str, str, Any]]
 ) -> None:
-    for number in range(0, len(by_the_database), 2):
-        key, label, pk = by_the_database[number]
+    for number, (key, label, pk) in enumerate(by_the_database):
         assert places(source, after=(key, label, as_stored(pk))) == by_the_database[number + 1 :]
 
 
