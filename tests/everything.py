@@ -1,6 +1,7 @@
 """`make test`: every lane, what each took, and in one line which was left out and why.
 
-Lanes that share nothing run side by side; what a lane prints comes when it has ended.
+Lanes that share nothing run side by side; what a lane prints comes when it has ended. What a lane needs of Debian's
+packages is installed while the first ones run.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 
 from tests.browser.chromium import CHROMIUM
 from tests.live.ceph import CEPH
-from tests.live.servers import may_install
+from tests.live.servers import DebianPackages, may_install
 from tests.live.swift import SWIFT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,10 +40,11 @@ class Lane:
     name: str
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    packages: DebianPackages | None = None
+    """Without them it is left out."""
 
 
 DEMO = Lane("demo", [sys.executable, "-m", "project.demo"])
-BROWSER = Lane("browser (Chromium)", [sys.executable, "-m", "pytest", "-q", "tests/browser"])
 REST = Lane(
     "core, storage, project, docs",
     [*PYTEST, "tests/core", "tests/storage", "tests/project", "tests/docs"],
@@ -183,27 +187,16 @@ def _local_server() -> str:
     return url
 
 
-def live_lanes() -> tuple[list[Lane], list[str]]:
-    """Those whose server is there or could be installed; why each other one is left out."""
-    lanes, left_out = [], []
-    for packages, lane in (
-        (CHROMIUM, BROWSER),
-        (CEPH, Lane("live (Ceph RGW)", [sys.executable, "-m", "tests.live.story"])),
-        (CEPH, Lane("live (Ceph damage)", [sys.executable, "-m", "tests.live.damage"])),
-        (
-            CEPH,
-            Lane(
-                "live uploads (Ceph RGW)",
-                [*PYTEST, "tests/live/test_uploads.py", "tests/live/test_servers.py"],
-            ),
-        ),
-        (SWIFT, Lane("live (Swift, rclone)", [sys.executable, "-m", "tests.live.regions"])),
-    ):
-        if packages.install():
-            lanes.append(lane)
-        else:
-            left_out.append(f"{lane.name} left out: {packages.available()[1]}")
-    return lanes, left_out
+def live_lanes() -> list[Lane]:
+    python = [sys.executable, "-m"]
+    uploads = ["tests/live/test_uploads.py", "tests/live/test_servers.py"]
+    return [
+        Lane("browser (Chromium)", [*python, "pytest", "-q", "tests/browser"], packages=CHROMIUM),
+        Lane("live (Ceph RGW)", [*python, "tests.live.story"], packages=CEPH),
+        Lane("live (Ceph damage)", [*python, "tests.live.damage"], packages=CEPH),
+        Lane("live uploads (Ceph RGW)", [*PYTEST, *uploads], packages=CEPH),
+        Lane("live (Swift, rclone)", [*python, "tests.live.regions"], packages=SWIFT),
+    ]
 
 
 def run(lane: Lane) -> Ended:
@@ -226,14 +219,23 @@ def run(lane: Lane) -> Ended:
     return result
 
 
-def main() -> int:
-    live, left_out = live_lanes()
-    # the longest first
-    lanes = [*static_lanes(), *postgres_lanes(), *sqlite_lanes(), FAULTS, REST, *live, CLUSTERS, DEMO]
-    print("running; each lane is printed when it ends ...", flush=True)
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        ended = list(pool.map(run, lanes))
+def run_or_tell(lane: Lane, installed: Mapping[str, Future[bool]]) -> Ended | str:
+    """Run it, or say why it was left out: its packages are not there and could not be installed."""
+    if lane.packages is None or installed[lane.packages.name].result():
+        return run(lane)
+    return f"{lane.name} left out: {lane.packages.available()[1]}"
 
+
+def main() -> int:
+    # the longest first; those that need packages last, for these are being installed meanwhile
+    lanes = [*static_lanes(), *postgres_lanes(), *sqlite_lanes(), FAULTS, REST, CLUSTERS, DEMO, *live_lanes()]
+    print("running; each lane is printed when it ends ...", flush=True)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool, ThreadPoolExecutor(1) as installer:
+        installed = {one.name: installer.submit(one.install) for one in (CEPH, CHROMIUM, SWIFT)}
+        results = list(pool.map(run_or_tell, lanes, repeat(installed)))
+
+    ended = [result for result in results if isinstance(result, Ended)]
+    left_out = [result for result in results if isinstance(result, str)]
     print("\n=== summary")
     for result in ended:
         print(f"{'ok    ' if result.code == 0 else 'FAILED'} {result.seconds:6.0f} s  {result.lane.name}")

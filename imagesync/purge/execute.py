@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.apps import apps
 from django.db.models import Model
 
 from imagesync import logs
@@ -82,7 +81,7 @@ class _Execution:
                 why = "the policy of its field changed since the plan"
                 self.tally.keep(line["record"], line["field"], line["key"], why)
                 continue
-            value = apps.get_model(label)._meta.pk.to_python(pk)
+            value = target.model._meta.pk.to_python(pk)
             yield Entry(line["record"], line["field"], line["key"], line["action"], target, value)
 
     def _believe_store(self) -> str:

@@ -111,8 +111,6 @@ def _depended_on(model: type[Model], pks: list[Any], using: str) -> set[Any]:
 
 def _set_off_rules(model: type[Model], pks: list[Any], using: str) -> bool:
     """Whether the database itself would change or delete rows because of any of these."""
-    table = model._meta.db_table
-    parents = [Kept(concrete(model), pk, {}, root=True) for pk in pks]
-    return bool(parents) and any(
-        count_children(rule, parents, using) for rule in database_rules(using, frozenset({table}))
-    )
+    rules = database_rules(using, frozenset({model._meta.db_table}))
+    parents = [Kept(concrete(model), pk, {}, root=True) for pk in pks] if rules else []
+    return bool(parents) and any(count_children(rule, parents, using) for rule in rules)

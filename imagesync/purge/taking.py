@@ -203,12 +203,15 @@ class _Taking:
         return ""
 
     def _bury(self, graves: list[tuple[Entry, str]]) -> None:
-        """Write the tombstones of records whose copies these are, and close their findings."""
+        """Write the tombstones of records of one field, whose copies these are, and close their findings."""
+        if not graves:
+            return
+        content_type = graves[0][0].target.content_type.pk
         write_tombstones(
             [
                 {
                     "purge_id": self.purge.pk,
-                    "content_type_id": entry.target.content_type.pk,
+                    "content_type_id": content_type,
                     "object_pk": str(entry.pk),
                     "field": entry.field,
                     "key": entry.key,
@@ -220,7 +223,7 @@ class _Taking:
             ]
         )
         # the records' story ends here; if they come back, they ripen anew
-        buried = [(entry.target.content_type.pk, str(entry.pk), entry.field) for entry, _copy in graves]
+        buried = [(content_type, str(entry.pk), entry.field) for entry, _copy in graves]
         Finding.objects.open().filter(of_records(buried)).update(closed_at=timezone.now())
 
     def _tell(self) -> None:
