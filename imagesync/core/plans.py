@@ -114,6 +114,11 @@ class PurgePlan:
         """Records and cascaded rows together."""
         return sum(rows_of(planned) for planned in self.go)
 
+    @property
+    def fields(self) -> list[str]:
+        """Of the records that would go (``app.Model.field``), each once."""
+        return sorted({f"{planned.record.split(':', 1)[0]}.{planned.field}" for planned in self.go})
+
 
 def rows_of(one: Candidate | Planned) -> int:
     """The record and what its deletion takes along."""

@@ -5,14 +5,18 @@ What keeps a single record is in core/planning.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from datetime import datetime, timedelta
 
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.plans import Limits, PurgePlan
 from imagesync.core.spans import span
 from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED
+
+MANY_OF_A_FIELD = 20
+"""From so many records on a field that is wholly missing is doubted; with fewer that may well be so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class AuditFacts:
     fingerprint: str
     records: int
     present: int
+    gone_fields: Mapping[str, int] = made_by(default_factory=dict)
+    """Fields (``app.Model.field``) that have MANY_OF_A_FIELD records or more, all of them missing; and how many."""
     slices: int = 0
     """How many slices the plan rests on; 0 when it is one audit."""
 
@@ -151,6 +157,14 @@ def _too_much(plan: PurgePlan, audit: AuditFacts, store: StoreFacts, limits: Lim
             fact=f"None of the {audit.records:,} audited records is present in bucket {store.bucket!a}.",
             hint=f"This usually means the wrong bucket, region or location. {lift}",
         )
+    gone = next((label for label in plan.fields if label in audit.gone_fields), None)
+    if gone is not None:
+        return Diagnosis(
+            id="nothing_present",
+            fact=f"None of the {audit.gone_fields[gone]:,} records of {gone} is present, while others of the bucket are.",
+            hint="This usually means that the field's storage, its location or the names changed. "
+            f"Leave it out with --field, which names the others. {lift}",
+        )
     return _too_large_a_part(plan, audit, limits)
 
 
@@ -221,7 +235,7 @@ RAILS: dict[str, str] = {
     "max_delete": "No more records than --max-delete, when it is given.",
     STORE_CHANGED: "When the storage names another store than before, somebody must say that this is meant.",
     COLLAPSE: "When everything last seen present is gone, the store is doubted first.",
-    "nothing_present": "When no audited record is present, the store is doubted first.",
+    "nothing_present": "When no audited record is present, or none of a field, the store is doubted first.",
     "max_ratio": "No more than a part of the audited records at once.",
     VETOED: "A receiver of purge_planned may say no.",
     "receiver_failed": "A receiver of purge_planned that gives no clear answer has not agreed.",

@@ -23,7 +23,7 @@ from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import Case
 from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source
-from imagesync.records.findings import of_fields
+from imagesync.records.findings import gone_fields, of_fields
 from imagesync.records.splitting import estimated_records
 from imagesync.storage.preflight import preflight
 
@@ -88,7 +88,7 @@ def make_plan(
     candidates = Candidates(source, scope, audit, union, objection=objection, heartbeat=heartbeat)
     plan = plan_purge(
         candidates,
-        audit=_audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union, source),
+        audit=_facts(source, audit, union, named_by_hand),
         store=_store_facts(source),
         limits=limits,
         now=now,
@@ -115,6 +115,11 @@ def make_plan(
     )
     _log(purge)
     return purge
+
+
+def _facts(source: Source, audit: Audit, union: Union | None, named_by_hand: bool) -> AuditFacts:
+    facts = _audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union, source)
+    return replace(facts, gone_fields=gone_fields(source))
 
 
 def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:

@@ -9,13 +9,14 @@ from typing import Any
 from django.db import router
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from imagesync.core.rails import MANY_OF_A_FIELD
 from imagesync.core.ranges import prefix_end
 from imagesync.core.verdicts import NOT_KNOWN, Verdict
 from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
 from imagesync.records.selected import pk_as_text, selected_findings
-from imagesync.records.stream import RecordKey, byte_ordered
-from imagesync.records.targets import Target
+from imagesync.records.stream import RecordKey, byte_ordered, named_rows
+from imagesync.records.targets import Source, Target
 
 FAILED_LOOKS = tuple(sorted(NOT_KNOWN))
 
@@ -108,6 +109,17 @@ def of_records(keys: Iterable[RecordKey]) -> Q:
     for (content_type, field), texts in pks.items():
         wanted |= Q(content_type=content_type, field=field, object_pk__in=texts)
     return wanted
+
+
+def gone_fields(source: Source) -> dict[str, int]:
+    """Fields whose records, MANY_OF_A_FIELD or more, are all known to be missing from their store; and how many they are."""
+    found: dict[str, int] = {}
+    for target in source.targets:
+        rows = named_rows(target, source.store, Scope()).order_by()
+        missing = of_missing(rows, source.store.identity.fingerprint, [target]).count()
+        if missing >= MANY_OF_A_FIELD and rows[: missing + 1].count() == missing:
+            found[target.label] = missing
+    return found
 
 
 def of_missing(rows: QuerySet[Any], fingerprint: str, targets: Iterable[Target]) -> QuerySet[Any]:

@@ -106,6 +106,20 @@ def test_rails__none_refuses_an_ordinary_purge() -> None:
     assert refusal(planned(0, audit=replace(AUDIT, present=0))) is None
 
 
+def test_rails__a_field_that_is_wholly_gone_is_doubted_whatever_part_of_all_it_is() -> None:
+    gone = replace(AUDIT, gone_fields={"a.B.file": 20})
+    other = replace(AUDIT, gone_fields={"a.C.file": 20})
+
+    plan = planned(3, audit=gone)
+
+    assert refusal(plan) == "nothing_present"
+    assert plan.refused is not None
+    assert "20 records of a.B.file" in plan.refused.fact
+    assert refusal(planned(3, audit=other)) is None
+    assert refusal(planned(0, audit=gone)) is None
+    assert refusal(planned(3, audit=gone, limits=replace(LIMITS, all_missing="media"))) is None
+
+
 def test_rails__a_partial_audit_that_was_named_will_do() -> None:
     assert refusal(planned(audit=replace(AUDIT, full_scope=False, named_by_hand=True))) is None
 
