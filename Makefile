@@ -12,10 +12,11 @@ PEERS := $(VENV)/.peers-installed
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
 
+# the lock names everything, so nothing is left to resolve
 $(STAMP): requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing requirements.txt into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --disable-pip-version-check --requirement requirements.txt
 	@touch $(STAMP)
 
 $(PEERS): $(STAMP) benchmarks/requirements.txt
