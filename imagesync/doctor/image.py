@@ -158,7 +158,7 @@ def _report(
         records=tuple(record.label for record in records),
         outdated=tuple(one.record.label for one in naming if one.is_outdated),
         purged=tuple((tombstone.purge_id, tombstone.record_label) for tombstone in purged),
-        found=_found(seen.near, source.store),
+        found=_found(seen.near, source),
         hidden=_hidden(seen.versions),
         browsed=handed_out is not None,
         url_problem=handed_out.problem if handed_out else None,
@@ -179,19 +179,13 @@ def _report(
     )
 
 
-def _found(near: tuple[Near, ...], store: Store) -> tuple[Found, ...]:
+def _found(near: tuple[Near, ...], source: Source) -> tuple[Found, ...]:
     """The near misses that are there; those that no record names first, for they may be this one's."""
     there = [one for one in near if one.look.verdict in THERE]
     return tuple(
-        Found(key=one.miss.key, slip=one.miss.slip, name=_name_of(one.miss.key, store), records=one.records)
+        Found(key=one.miss.key, slip=one.miss.slip, name=source.name_of(one.miss.key), records=one.records)
         for one in sorted(there, key=lambda one: bool(one.records))
     )
-
-
-def _name_of(key: str, store: Store) -> str:
-    """The stored name that leads to exactly this key; empty when none does."""
-    name = store.name_for(key)
-    return name if name is not None and store.key_for(name) == key else ""
 
 
 def _hidden(versions: KeyVersions | None) -> Hidden:

@@ -38,14 +38,14 @@ class Sample:
 def samples(source: Source, listed: Iterable[ListedObject]) -> Iterator[Sample]:
     """The newest records of each field, then listed objects; only names that map to one exact key."""
     yield from islice(_of_records(source), ALL_RECORDS)
-    found = (_of_listing(source.store, one) for one in listed if one.size_bytes and not one.key.endswith("/"))
+    found = (_of_listing(source, one) for one in listed if one.size_bytes and not one.key.endswith("/"))
     yield from [sample for sample in found if sample is not None][:LISTED_OBJECTS]
 
 
 def _of_records(source: Source) -> Iterator[Sample]:
     for target in source.targets:
         for name in _newest_names(target):
-            key = source.store.key_for(name)
+            key = target.key_of(name, source.store)
             if key is not None:
                 yield Sample(name, key, target.label)
 
@@ -69,9 +69,9 @@ def _newest_names(target: Target) -> list[str]:
     return list(readable(rows, column).order_by("-pk").values_list(column, flat=True)[:NEWEST_RECORDS])
 
 
-def _of_listing(store: Store, listed: ListedObject) -> Sample | None:
-    name = store.name_for(listed.key)
-    return Sample(name, listed.key, LISTING) if name and store.key_for(name) == listed.key else None
+def _of_listing(source: Source, listed: ListedObject) -> Sample | None:
+    name = source.name_of(listed.key)
+    return Sample(name, listed.key, LISTING) if name else None
 
 
 def sharing_checks(source: Source) -> list[Check]:

@@ -124,7 +124,7 @@ def _elsewhere(target: Target) -> str:
 
 def changed_since(target: Target, row: Model, key: str, store: Store) -> str:
     """Why the audit's finding no longer speaks of this row, if so."""
-    if store.key_for(stored_name(target, row)) != key:
+    if target.key_of(stored_name(target, row), store) != key:
         return "its stored name changed since the audit"
     if target.remembers and getattr(row, "store", "") not in ("", store.identity.fingerprint):
         return "it was last seen in another store"
@@ -146,8 +146,10 @@ def not_proven_missing(case: Case, proven: Callable[[NamedFile], bool]) -> str:
 
 def key_in_store(one: NamedFile, source: Source) -> str | None:
     """The exact key of a file in this store; None for a file that is not in it."""
-    here = any(target.model is one.model and target.field.name == one.field.name for target in source.targets)
-    return source.store.key_for(one.name) if here else None
+    for target in source.targets:
+        if target.model is one.model and target.field.name == one.field.name:
+            return target.key_of(one.name, source.store)
+    return None
 
 
 def _is_own(one: NamedFile, target: Target, row: Model) -> bool:

@@ -6,8 +6,9 @@ from imagesync.records.chunks import Chunk, RecordChunks
 from imagesync.records.failed_reads import report_failed_read
 from imagesync.records.pages import prefetch_verdicts
 from imagesync.records.scope import Scope, checked_key, parse_scope
+from imagesync.records.sources import find_sources
 from imagesync.records.stream import Cursor, Record, count_records, ordered_records
-from imagesync.records.targets import Source, Target, find_sources, find_targets, record_label, store_options
+from imagesync.records.targets import Source, Target, find_targets, record_label, store_options
 
 __all__ = [
     "Chunk",

@@ -34,6 +34,8 @@ class Columns:
     """Records of equal or different fields, in key order, column by column."""
 
     names: Sequence[str]
+    keys: list[str | None]
+    """None where a name has no exact key, or is no text."""
     pks: Sequence[Any]
     verdicts: Sequence[str | None]
     """None where the row says present, and where rows remember nothing."""
@@ -96,13 +98,10 @@ class Chunk:
         )
 
     def _keys(self, store: Store) -> list[str]:
-        names, readable = self._columns.names, self._columns.readable
-        keys = store.keys_for(names)
+        keys = self._columns.keys
         odd = [index for index, key in enumerate(keys) if key is None] if None in keys else []
-        if False in readable:
-            odd = sorted({*odd, *(index for index, whether in enumerate(readable) if not whether)})
         for index in odd:  # it sorts where its name would
-            keys[index] = store.identity.prefix + names[index]
+            keys[index] = store.identity.prefix + self._columns.names[index]
         self.odd, self._odd = odd, frozenset(odd)
         self._fingerprint = store.identity.fingerprint
         return keys  # type: ignore[return-value]  # None was replaced
@@ -144,7 +143,7 @@ class RecordChunks:
         streams = []
         for target in self._targets:
             batches = self._rows[target.label](first_key, end_key, after=after)
-            streams.append(_Stream(map(partial(_columns, target), batches)))
+            streams.append(_Stream(map(partial(_columns, target, self._store), batches)))
             if unreadable := self._unreadable(target, first_key, end_key, after):
                 streams.append(_Stream(iter([_columns_of(unreadable, self._store)])))
         while columns := _next_in_order(streams):
@@ -223,12 +222,13 @@ def _merged(pieces: list[Columns]) -> Columns:
     return Columns(*([getattr(joined, one.name)[index] for index in order] for one in fields(Columns)))
 
 
-def _columns(target: Target, rows: list[Row]) -> Columns:
+def _columns(target: Target, store: Store, rows: list[Row]) -> Columns:
     number = len(rows)
     # column by column: zip(*rows) makes an iterator for each row, which takes ten times as long
     pks, names, *remembered = ([row[place] for row in rows] for place in range(len(rows[0])))
     verdicts, stores, sizes, etags = remembered or [[None] * number] * 4
-    return Columns(names, pks, verdicts, stores, sizes, etags, [target] * number, [True] * number)
+    keys = target.keys_of(names, store)
+    return Columns(names, keys, pks, verdicts, stores, sizes, etags, [target] * number, [True] * number)
 
 
 def _columns_of(records: Sequence[Record], store: Store) -> Columns:
@@ -236,6 +236,7 @@ def _columns_of(records: Sequence[Record], store: Store) -> Columns:
     expected = [record.expected or Expected() for record in records]
     return Columns(
         [record.name for record in records],
+        [record.key if record.exact else None for record in records],
         [record.pk for record in records],
         [_unless(Verdict.PRESENT, record.verdict, record) for record in records],
         [_unless(here, record.store, record) for record in records],

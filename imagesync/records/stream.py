@@ -201,7 +201,7 @@ def _records(rows: QuerySet[Model], target: Target, store: Store) -> Iterator[Re
     prefix = store.identity.prefix
     remembers = ("verdict", "store", "size_bytes", "etag") if target.remembers else ()
     for pk, name, *remembered in rows.values_list("pk", target.field.attname, *remembers):
-        key = store.key_for(name)
+        key = target.key_of(name, store)
         exact = key is not None
         where = prefix + name if key is None else key
         if remembered:

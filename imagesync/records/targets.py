@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
 from django.db.models import FileField, Model
 from django.utils.module_loading import import_string
 
 from imagesync.conf import AppSettings, app_settings
-from imagesync.exceptions import NothingMatches
-from imagesync.models import AbstractImage, Image
-from imagesync.storage.store import ClientOptions, S3Store, Store, is_s3
+from imagesync.models import AbstractImage
+from imagesync.storage.names import own_mapping
+from imagesync.storage.store import ClientOptions, Store, is_s3
 
 DEFAULT_POLICY = "report"
 OWN_FIELD = "imagesync.Image.file"
@@ -47,6 +47,32 @@ class Target:
         """Whether the records keep a verdict, a store, a size and an ETag of their own."""
         return remembers_verdicts(self.model, self.field)
 
+    @cached_property
+    def _mapping(self) -> Callable[[str], str] | None:
+        return own_mapping(self.field.storage)
+
+    def key_of(self, name: str, store: Store) -> str | None:
+        """The exact key of a stored name; None when the field's own storage would rewrite the name.
+
+        Several storages may name one store, each with a way of its own to make keys of names.
+        """
+        return self._as_mapped(name, store.key_for(name))
+
+    def keys_of(self, names: Sequence[str], store: Store) -> list[str | None]:
+        """``key_of`` of each."""
+        keys = store.keys_for(names)
+        if self._mapping is None:
+            return keys
+        return [self._as_mapped(name, key) for name, key in zip(names, keys, strict=True)]
+
+    def _as_mapped(self, name: str, key: str | None) -> str | None:
+        if key is None or self._mapping is None:
+            return key
+        try:
+            return key if self._mapping(name) == key else None
+        except Exception:  # noqa: BLE001 - the project's own code; what it cannot map has no exact key
+            return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
@@ -56,6 +82,13 @@ class Source:
     targets: tuple[Target, ...]
     workers: int = 8
     """How many requests may be under way at once."""
+
+    def name_of(self, key: str) -> str:
+        """The stored name that leads to exactly this key, in one of the fields at least; empty when none does."""
+        name = self.store.name_for(key)
+        if name is None:
+            return ""
+        return name if any(target.key_of(name, self.store) == key for target in self.targets) else ""
 
 
 def remembers_verdicts(model: type[Model], field: FileField) -> bool:
@@ -72,47 +105,6 @@ def record_label(model: type[Model], pk: Any) -> str:
     return f"{model._meta.label}:{pk}"
 
 
-def find_sources(
-    *, alias: str = "", fields: Collection[str] = (), workers: int | None = None
-) -> list[Source]:
-    """Every store that file fields of this project name objects in, with those fields.
-
-    ``alias`` (of STORAGES) and ``fields`` (``app.Model.field``) narrow it; ``workers`` is how many requests
-    may be under way at once (default: the setting). Raises NothingMatches when
-    nothing is left, and ImproperlyConfigured when ``IMAGESYNC["FIELDS"]`` names what does not exist.
-    """
-    settings = app_settings()
-    targets = find_targets()
-    _refuse_unknown(settings.fields, targets)
-    labels = {target.label for target in targets}
-    for label in fields:
-        if label not in labels:
-            raise NothingMatches(f"{label!r} is not a file field on S3. There are: {_listed(labels)}.")
-    if fields:
-        targets = [target for target in targets if target.label in fields]
-
-    options = store_options(settings, workers)
-    aliases = _aliases()
-    stores: dict[str, S3Store] = {}
-    grouped: dict[str, list[Target]] = {}
-    for target in targets:
-        target_alias = _alias_of(target, aliases)
-        if alias and alias != target_alias:
-            continue
-        if target_alias not in stores:  # a client costs tenths of a second: one for all fields of a storage
-            stores[target_alias] = S3Store.from_storage(
-                target.field.storage, alias=target_alias, options=options
-            )
-        grouped.setdefault(stores[target_alias].identity.fingerprint, []).append(target)
-    if not grouped:
-        raise NothingMatches(_nothing_there(alias, labels))
-    by_fingerprint = {store.identity.fingerprint: store for store in reversed(stores.values())}
-    return [
-        Source(store=by_fingerprint[key], targets=tuple(found), workers=options.workers)
-        for key, found in grouped.items()
-    ]
-
-
 def find_targets() -> list[Target]:
     """Every file field of this project that is on S3. Raises ImproperlyConfigured."""
     return list(_targets(app_settings()))
@@ -120,10 +112,10 @@ def find_targets() -> list[Target]:
 
 def fields_by_alias() -> dict[str, tuple[str, ...]]:
     """The labels of every file field on S3, by the alias of its storage. No client is made."""
-    aliases = _aliases()
+    known = aliases()
     found: dict[str, tuple[str, ...]] = {}
     for target in find_targets():
-        alias = _alias_of(target, aliases)
+        alias = alias_of(target, known)
         found[alias] = (*found.get(alias, ()), target.label)
     return found
 
@@ -180,30 +172,15 @@ def _target(model: type[Model], field: FileField, settings: AppSettings) -> Targ
     return Target(model=model, field=field, policy=entry["policy"], age_field=age_field)
 
 
-def _refuse_unknown(configured: Collection[str], targets: list[Target]) -> None:
-    labels = {target.label for target in targets}
-    for label in configured:
-        if label in labels:
-            continue
-        app_label, model_name, field_name = label.split(".")
-        try:
-            field = apps.get_model(app_label, model_name)._meta.get_field(field_name)
-        except (LookupError, FieldDoesNotExist) as error:
-            raise ImproperlyConfigured(
-                f"IMAGESYNC['FIELDS'] names {label!r}, which does not exist."
-            ) from error
-        if not isinstance(field, FileField):
-            raise ImproperlyConfigured(f"IMAGESYNC['FIELDS'] names {label!r}, which is not a file field.")
-
-
-def _aliases() -> dict[str, Any]:
+def aliases() -> dict[str, Any]:
+    """How the storage of each alias in STORAGES is made, which is how ``alias_of`` knows it."""
     return {alias: _construction(storages[alias]) for alias in storages.backends}
 
 
-def _alias_of(target: Target, aliases: dict[str, Any]) -> str:
+def alias_of(target: Target, known: dict[str, Any]) -> str:
     """The alias in STORAGES of the field's storage, or the field's own label when it has none."""
     wanted = _construction(target.field.storage)
-    return next((alias for alias, construction in aliases.items() if construction == wanted), target.label)
+    return next((alias for alias, construction in known.items() if construction == wanted), target.label)
 
 
 def _construction(storage: Any) -> Any:
@@ -212,22 +189,3 @@ def _construction(storage: Any) -> Any:
         return deconstruct() if deconstruct is not None else storage
     except ValueError:  # a class inside of a function or of another class; client_of says so where it matters
         return storage
-
-
-def _listed(labels: Collection[str]) -> str:
-    return ", ".join(sorted(labels)) or "none"
-
-
-def _nothing_there(alias: str, labels: Collection[str]) -> str:
-    if alias and alias not in storages.backends:
-        return (
-            f"There is no storage {alias!r} in STORAGES. There are: {', '.join(sorted(storages.backends))}."
-        )
-    if alias:
-        return f"No file field uses the storage {alias!r}. File fields on S3: {_listed(labels)}."
-    if is_s3(Image._meta.get_field("file").storage):
-        return "No file field matches."
-    return (
-        "No file field of this project is on S3: the default storage is not "
-        'storages.backends.s3.S3Storage. Set STORAGES["default"]["BACKEND"] to it.'
-    )

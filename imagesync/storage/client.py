@@ -98,6 +98,14 @@ def verification_of(storage: Any) -> bool | str:
     return bundle or os.environ.get("REQUESTS_CA_BUNDLE") or True
 
 
+def account_of(storage: Any) -> tuple[Any, Any]:
+    """Whose requests a storage's are, as far as its settings say: to compare, and never to be told.
+
+    Two without an access key and a profile have those of the machine, which are the same.
+    """
+    return storage.access_key, storage.session_profile
+
+
 def identity_of(client: Any, alias: str, bucket: str, prefix: str) -> StoreIdentity:
     endpoint = without_user(client.meta.endpoint_url).partition("?")[0].partition("#")[0]
     try:

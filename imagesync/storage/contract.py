@@ -123,7 +123,10 @@ class Store(Protocol):
         ...
 
     def key_for(self, name: str) -> str | None:
-        """The exact key of a stored name; None when the storage would rewrite the name."""
+        """The exact key of a stored name; None when django-storages would rewrite the name.
+
+        A storage of a class of its own may make another one of it (``Target.key_of``).
+        """
         ...
 
     def keys_for(self, names: Sequence[str]) -> list[str | None]:

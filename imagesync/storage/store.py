@@ -24,7 +24,7 @@ from imagesync.storage.contract import (
     fingerprint,
 )
 from imagesync.storage.direct import Direct, DirectCalls
-from imagesync.storage.names import exact_key, exact_keys, location_prefix, own_mapping
+from imagesync.storage.names import exact_key, exact_keys, location_prefix
 from imagesync.storage.unsaid import SignedRegion, note_empty_answers
 from imagesync.storage.versions import MAX_VERSIONS, key_versions, versions_on, versions_refused
 
@@ -90,7 +90,6 @@ class S3Store:
         bucket: str,
         location: str,
         parameters: Callable[[str], Mapping[str, Any]] = lambda key: {},
-        mapping: Callable[[str], str] | None = None,
         verify: bool | str = True,
     ) -> None:
         prefix = location_prefix(location)
@@ -102,7 +101,6 @@ class S3Store:
         self._client = client
         self._location = location
         self._parameters = parameters
-        self._mapping = mapping
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._identity = identity_of(client, alias, bucket, prefix)
@@ -121,7 +119,6 @@ class S3Store:
             bucket=storage.bucket_name,
             location=storage.location,
             parameters=storage.get_object_parameters,
-            mapping=own_mapping(storage),
             verify=verification_of(storage),
         )
 
@@ -135,18 +132,10 @@ class S3Store:
             return Counter(self._requests)
 
     def key_for(self, name: str) -> str | None:
-        key = exact_key(self._location, name)
-        if key is None or self._mapping is None:
-            return key
-        try:
-            return key if self._mapping(name) == key else None
-        except Exception:  # noqa: BLE001 - the project's own code; what it cannot map has no exact key
-            return None
+        return exact_key(self._location, name)
 
     def keys_for(self, names: Sequence[str]) -> list[str | None]:
-        if self._mapping is None:
-            return exact_keys(self._location, names)
-        return [self.key_for(name) for name in names]
+        return exact_keys(self._location, names)
 
     def name_for(self, key: str) -> str | None:
         prefix = self._identity.prefix

@@ -61,7 +61,10 @@ def chunks_of(number: int, source: Source) -> Iterator[Chunk]:
         nothing = [None] * size
         names = [name_of(one) for one in range(begin, begin + size)]
         pks = list(range(begin, begin + size))
-        columns = Columns(names, pks, nothing, nothing, nothing, nothing, [target] * size, [True] * size)
+        keys = target.keys_of(names, source.store)
+        columns = Columns(
+            names, keys, pks, nothing, nothing, nothing, nothing, [target] * size, [True] * size
+        )
         yield Chunk(source.store, columns)
 
 
