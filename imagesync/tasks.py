@@ -11,7 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from imagesync import logs
-from imagesync.audit import carry_out, newest_audit, open_audit, resume_audit, spread, work_on
+from imagesync.audit import (
+    carry_out,
+    interrupted_audit,
+    newest_audit,
+    open_audit,
+    resume_audit,
+    spread,
+    work_on,
+)
 from imagesync.audit import sweep as sweep_audits
 from imagesync.audit.slots import audited_since, read_slot
 from imagesync.conf import app_settings
@@ -140,8 +148,9 @@ def _audit(source: Source, since: datetime | None, *, shared: bool) -> dict[str,
         return _skipped("audit_skipped", source, f"Audit {newest.pk} is paused.")
     try:
         with errors_told():
-            if newest is not None and newest.is_dead:
-                audit = resume_audit(newest, source)
+            interrupted = interrupted_audit(source, scope)
+            if interrupted is not None:
+                audit = resume_audit(interrupted, source)
             else:
                 audit = open_audit(source, scope, started_by=STARTED_BY)
         with checked_in(audit):

@@ -18,7 +18,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.utils import timezone
 
-from imagesync.audit import carry_out, open_audit, resume_audit, source_of, spread
+from imagesync.audit import carry_out, open_audit, resume_audit, source_now, source_of, spread
 from imagesync.conf import app_settings
 from imagesync.enqueue import enqueue
 from imagesync.exceptions import AlreadyRunning
@@ -49,7 +49,7 @@ def audit_again(audit: int, user: str, asked_at: str) -> dict[str, Any]:
     scope = Scope.from_dict(earlier.scope)
     if scope.sample:
         scope = replace(scope, ids=(), population=0)
-    return _audit(source_of(earlier), scope, user, asked_at, marks=earlier.marks)
+    return _audit(source_now(earlier), scope, user, asked_at, marks=earlier.marks)
 
 
 def resume(audit: int, user: str) -> dict[str, Any]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from imagesync.audit.claim import interrupted_audit, newest_audit, open_audit, resume_audit, source_of
+from imagesync.audit.claim import (
+    interrupted_audit,
+    newest_audit,
+    open_audit,
+    resume_audit,
+    source_now,
+    source_of,
+)
 from imagesync.audit.control import cancel_audit, pause_audit
 from imagesync.audit.distributed import spread, sweep, work_on
 from imagesync.audit.document import audit_document, finding_rows
@@ -23,6 +30,7 @@ __all__ = [
     "pause_audit",
     "progress_of",
     "resume_audit",
+    "source_now",
     "source_of",
     "spread",
     "sweep",

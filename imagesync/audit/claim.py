@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +22,7 @@ from imagesync.models import Audit, AuditRange
 from imagesync.models.leases import database_clock, lease_end, new_owner
 from imagesync.records import Scope, Source, find_sources
 from imagesync.records.sampling import draw_sample
+from imagesync.records.slices import has_fields_of, labels_of
 from imagesync.records.splitting import estimated_records, split_keys
 
 LEAST_RECORDS, MOST_RECORDS = 5_000, 20_000
@@ -57,6 +59,7 @@ def open_audit(
         with transaction.atomic():
             audit = Audit.objects.create(
                 **identity.to_dict(),
+                fields=labels_of(source),
                 scope=scope.to_dict(),
                 scope_key=scope.hash,
                 full_scope=scope.is_full,
@@ -84,14 +87,15 @@ def open_audit(
 
 
 def resume_audit(audit: Audit, source: Source) -> Audit:
-    """Take an interrupted or paused audit over. Raises AlreadyRunning when it is under way, InvalidRequest when
-    the settings now point at another store."""
+    """Take an interrupted or paused audit over, with the fields that it was opened with. Raises AlreadyRunning when it is
+    under way, InvalidRequest when the settings now point at another store or when the source has other fields."""
     identity = source.store.identity
     if identity.fingerprint != audit.fingerprint:
         raise InvalidRequest(
             f"Audit {audit.pk} looked at bucket {audit.bucket!r} (store {audit.fingerprint}), the settings name "
             f"{identity.bucket!r} (store {identity.fingerprint}). Start a new audit instead."
         )
+    _refuse_other_fields(audit, source)
     try:
         taken = audit.take_lease(states=(Audit.State.INTERRUPTED, Audit.State.PAUSED))
     except IntegrityError as error:  # the same scope is being audited anew
@@ -107,7 +111,23 @@ def resume_audit(audit: Audit, source: Source) -> Audit:
 
 
 def source_of(audit: Audit, *, workers: int | None = None) -> Source:
-    """The store of an audit, as the settings name it now. Raises InvalidRequest when they do not."""
+    """What an audit looks at, to go on with it: its store as the settings name it now, with the fields that it was opened with.
+
+    A field that the settings have gained since is for the next audit. Raises InvalidRequest when they no longer name the
+    store, or one of the fields in it.
+    """
+    source = source_now(audit, workers=workers)
+    if not audit.fields:
+        return source
+    opened_with = tuple(target for target in source.targets if target.label in audit.fields)
+    source = replace(source, targets=opened_with)
+    _refuse_other_fields(audit, source)
+    return source
+
+
+def source_now(audit: Audit, *, workers: int | None = None) -> Source:
+    """The store of an audit with the fields that its scope means today. Raises InvalidRequest when the settings name it no
+    longer."""
     for source in find_sources(fields=Scope.from_dict(audit.scope).fields, workers=workers):
         if source.store.identity.fingerprint == audit.fingerprint:
             return source
@@ -117,14 +137,30 @@ def source_of(audit: Audit, *, workers: int | None = None) -> Source:
 
 
 def interrupted_audit(source: Source, scope: Scope) -> Audit | None:
-    """The newest audit of this store and scope, if it was interrupted (or its process died)."""
+    """The newest audit of this store and scope, if it was interrupted (or its process died) and can be gone on with: not
+    when fields came or went since."""
     newest = newest_audit(source, scope)
-    return newest if newest is not None and newest.is_dead else None
+    return newest if newest is not None and newest.is_dead and has_fields_of(newest, source) else None
 
 
 def newest_audit(source: Source, scope: Scope) -> Audit | None:
     same = Audit.objects.filter(fingerprint=source.store.identity.fingerprint, scope_key=scope.hash)
     return same.order_by("-pk").first()
+
+
+def _refuse_other_fields(audit: Audit, source: Source) -> None:
+    """Half of its ranges would have been compared without a field, and the whole would pass for an audit of it."""
+    if has_fields_of(audit, source):
+        return
+    labels = labels_of(source)
+    gone = [label for label in audit.fields if label not in labels]
+    new = [label for label in labels if label not in audit.fields]
+    raise InvalidRequest(
+        f"Audit {audit.pk} was begun with other file fields"
+        + (f"; not among them any more: {', '.join(gone)}" if gone else "")
+        + (f"; not among them then: {', '.join(new)}" if new else "")
+        + ". Start a new audit instead."
+    )
 
 
 def _expectation(strategy: str, source: Source, scope: Scope, records: int) -> str:

@@ -31,6 +31,7 @@ from imagesync.models import Audit
 from imagesync.models.broken_off import again_if_broken_off
 from imagesync.models.leases import database_clock, lease_end, new_owner
 from imagesync.records import Record, Scope, Source
+from imagesync.records.slices import labels_of
 from imagesync.storage.preflight import preflight
 
 
@@ -67,7 +68,7 @@ class Written:
 
 def fitness_of(source: Source) -> Fitness:
     """Check the store, and look at its canaries. Raises CannotLook when it is not to be believed."""
-    would_be = Audit(**source.store.identity.to_dict())
+    would_be = Audit(**source.store.identity.to_dict(), fields=labels_of(source))
     fit = preflight(source.store)
     if not fit.fit:
         raise CannotLook(_sentence(fit.reasons))
@@ -137,6 +138,7 @@ def _audit_of(source: Source, looks: Looks, started_by: str) -> Audit:
     scope = Scope(keys=tuple(sorted({one.record.key for one in looks.judgements})))
     return Audit(
         **source.store.identity.to_dict(),
+        fields=labels_of(source),
         started_at=looks.began_at,
         started_by=started_by,
         scope=scope.to_dict(),

@@ -17,6 +17,8 @@ from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED
 
 MANY_OF_A_FIELD = 20
 """From so many records on a field that is wholly missing is doubted; with fewer that may well be so."""
+MOST_NAMED = 3
+"""Of the fields that an audit overlooked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class AuditFacts:
     """Fields (``app.Model.field``) that have MANY_OF_A_FIELD records or more, all of them missing; and how many."""
     slices: int = 0
     """How many slices the plan rests on; 0 when it is one audit."""
+    overlooked: Sequence[str] = ()
+    """Fields of the store (``app.Model.field``) that the audit is not known to cover."""
 
     @property
     def told(self) -> str:
@@ -102,6 +106,14 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
             id="audit_partial",
             fact=f"Audit {audit.id} looked at a part of the records only.",
             hint=f"Run check_s3_images without narrowing it, or name this audit: --audit {audit.id}.",
+        )
+    if audit.overlooked:
+        more = len(audit.overlooked) - MOST_NAMED
+        return Diagnosis(
+            id="audit_partial",
+            fact=f"Audit {audit.id} is not known to have looked at {', '.join(audit.overlooked[:MOST_NAMED])}"
+            f"{f' and {more:,} more' if more > 0 else ''}.",
+            hint="Run check_s3_images again: it looks at every file field of the store.",
         )
     age = now - audit.finished_at
     limit = (limits.freshness or limits.audit_max_age) if audit.slices else limits.audit_max_age

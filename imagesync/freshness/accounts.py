@@ -93,7 +93,7 @@ class Accounts:
     def _laid_over(
         self, freshness: Freshness, slices: list[SliceFacts], audit: Audit
     ) -> list[SliceFacts] | None:
-        news = looked_at_by(audit)
+        news = looked_at_by(audit) if audit.fields == freshness.fields else []
         if not news:
             return None
         laid = laid_over(slices, grouped(news, self.slice_records))

@@ -10,7 +10,9 @@ from imagesync.exceptions import InvalidRequest
 
 
 def add_storage(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--storage", metavar="ALIAS", default="", help="Only the store that this storage of STORAGES names.")
+    parser.add_argument(
+        "--storage", metavar="ALIAS", default="", help="Only the store that this storage of STORAGES names."
+    )
 
 
 def add_field(parser: argparse.ArgumentParser) -> None:

@@ -52,6 +52,13 @@ class Audit(Leased):
     prefix = models.CharField(max_length=1024, blank=True)
     fingerprint = models.CharField(max_length=64)
 
+    fields = models.JSONField(
+        default=list,
+        blank=True,
+        help_text=_(
+            "app.Model.field of each field that it covers; empty for audits from before this was kept."
+        ),
+    )
     scope = models.JSONField(default=dict)
     scope_key = models.CharField(max_length=64, help_text=_("Hash of the scope."))
     full_scope = models.BooleanField(default=True)

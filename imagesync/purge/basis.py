@@ -13,7 +13,7 @@ from imagesync.core.union import Union, union_of
 from imagesync.models import Audit, Freshness
 from imagesync.models.leases import database_clock
 from imagesync.records import Source
-from imagesync.records.slices import is_sound, labels_of, stored_slices
+from imagesync.records.slices import is_sound, labels_of, overlooked, stored_slices
 
 DOUBTS = {COLLAPSE, STORE_CHANGED}
 """Reasons that are about the whole store, whatever part of it the audit looked at."""
@@ -26,11 +26,13 @@ class Basis:
     audit: Audit
     """Of a union, the audit of its newest slice."""
     union: Union | None = None
+    overlooked: tuple[str, ...] = ()
+    """Fields of the store that the audit is not known to cover."""
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a purge may rest on it, as far as age and trust go."""
-        return self.union is not None or is_fresh(self.audit)
+        """Whether a purge may rest on it, as far as its fields, age and trust go."""
+        return self.union is not None or (is_fresh(self.audit) and not self.overlooked)
 
 
 def fresh_basis(source: Source) -> Basis | None:
@@ -44,18 +46,22 @@ def basis_of(source: Source) -> Basis | None:
     that audit all the same, for the rails to refuse. None when there is none.
     """
     whole = latest_audit(source)
-    if whole is not None and is_fresh(whole):
-        return Basis(whole)
+    latest = Basis(whole, overlooked=tuple(overlooked(whole, source))) if whole is not None else None
+    if latest is not None and latest.is_fresh:
+        return latest
     union = _union(source, whole, database_clock(Freshness)())
     if union is not None:
         newest = Audit.objects.filter(pk=union.newest_audit).first()
         if newest is not None:
             return Basis(newest, union)
-    return Basis(whole) if whole is not None else None
+    return latest
 
 
 def latest_audit(source: Source) -> Audit | None:
-    """The newest finished audit of the whole of this store, whatever its trust."""
+    """The newest finished audit of the whole of this store, whatever its trust and whatever fields it had then.
+
+    Where it overlooked one, an older audit does not do instead: it may not know what made this one doubt the store.
+    """
     fingerprint = source.store.identity.fingerprint
     return Audit.objects.filter(fingerprint=fingerprint, full_scope=True, state=Audit.State.FINISHED).first()
 
@@ -76,7 +82,8 @@ def _union(source: Source, whole: Audit | None, now: datetime) -> Union | None:
     union = union_of(stored_slices(freshness), within=within, now=now)
     if union is None or _was_doubted(fingerprint, whole, union.oldest_at):
         return None
-    return union
+    audits = Audit.objects.filter(pk__in={one.audit for one in union.slices}).only("fields", "scope")
+    return None if any(overlooked(audit, source) for audit in audits) else union
 
 
 def _was_doubted(fingerprint: str, whole: Audit | None, since: datetime) -> bool:

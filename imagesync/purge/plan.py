@@ -24,6 +24,7 @@ from imagesync.purge.objections import Case
 from imagesync.purge.summary import summary_of
 from imagesync.records import Scope, Source
 from imagesync.records.findings import gone_fields, of_fields
+from imagesync.records.slices import overlooked
 from imagesync.records.splitting import estimated_records
 from imagesync.storage.preflight import preflight
 
@@ -118,16 +119,17 @@ def make_plan(
 
 
 def _facts(source: Source, audit: Audit, union: Union | None, named_by_hand: bool) -> AuditFacts:
-    facts = _audit_facts(audit, named_by_hand) if union is None else _union_facts(audit, union, source)
+    facts = _audit_facts(audit, source, named_by_hand) if union is None else _union_facts(audit, union, source)
     return replace(facts, gone_fields=gone_fields(source))
 
 
-def _audit_facts(audit: Audit, named_by_hand: bool) -> AuditFacts:
+def _audit_facts(audit: Audit, source: Source, named_by_hand: bool) -> AuditFacts:
     return AuditFacts(
         id=audit.pk,
         complete=audit.complete,
         full_scope=audit.full_scope,
         named_by_hand=named_by_hand,
+        overlooked=overlooked(audit, source),
         trust=audit.trust,
         reasons=[Diagnosis(**reason) for reason in audit.reasons],
         finished_at=audit.finished_at,

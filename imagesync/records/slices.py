@@ -90,3 +90,17 @@ def is_sound(audit: Audit) -> bool:
 def labels_of(source: Source) -> list[str]:
     """The fields that an audit of this source looks at."""
     return sorted(target.label for target in source.targets)
+
+
+def has_fields_of(audit: Audit, source: Source) -> bool:
+    """Whether an audit was opened with just the fields of this source; of older audits nobody knows, and this says yes."""
+    return not audit.fields or audit.fields == labels_of(source)
+
+
+def overlooked(audit: Audit, source: Source) -> list[str]:
+    """The fields of a source that an audit is not known to cover: all of them, where it is from before they were kept.
+
+    An audit of some fields (``Scope.fields``) overlooks none that it was not to look at.
+    """
+    meant = Scope.from_dict(audit.scope).fields
+    return [label for label in labels_of(source) if label not in audit.fields if not meant or label in meant]

@@ -120,6 +120,19 @@ def test_rails__a_field_that_is_wholly_gone_is_doubted_whatever_part_of_all_it_i
     assert refusal(planned(3, audit=gone, limits=replace(LIMITS, all_missing="media"))) is None
 
 
+@pytest.mark.parametrize("named_by_hand", [True, False])
+def test_rails__an_audit_that_overlooked_a_field_will_not_do_however_it_was_found(
+    named_by_hand: bool,
+) -> None:
+    overlooking = replace(AUDIT, overlooked=["a.A.file", "b.B.file", "c.C.file", "d.D.file"])
+
+    refused = planned(audit=replace(overlooking, named_by_hand=named_by_hand)).refused
+
+    assert refused is not None
+    assert refused.id == "audit_partial"
+    assert refused.fact == ("Audit 7 is not known to have looked at a.A.file, b.B.file, c.C.file and 1 more.")
+
+
 def test_rails__a_partial_audit_that_was_named_will_do() -> None:
     assert refusal(planned(audit=replace(AUDIT, full_scope=False, named_by_hand=True))) is None
 

@@ -144,3 +144,23 @@ def test_find_sources__of_an_alias_is_its_store_with_the_fields_of_every_alias(s
         assert {one.label for one in source.targets} == {one.label for one in everything.targets}
     assert source.targets[0].label == PHOTO  # the alias's own first
     assert [[one.label for one in found.targets] for found in find_sources(fields=[PHOTO])] == [[PHOTO]]
+
+
+def test_audit__of_one_alias_is_a_basis_for_every_field_of_its_store(second: Second) -> None:
+    """What has no finding any more by an audit of one alias was looked at by it, whatever alias names it."""
+    s3 = second()
+    six_images(s3)
+    s3.put(BUCKET, "q.jpg")
+    a_product("p.jpg")
+    run("check_s3_images")
+    assert Finding.objects.open().get().key == "p.jpg"
+    days_pass()
+    s3.put(BUCKET, "p.jpg")
+
+    run("check_s3_images", "--storage", "default")
+    s3.delete(BUCKET, "p.jpg")
+    [told] = tasks.purge_orphans()
+
+    assert not Finding.objects.open().exists()
+    assert told["counts"]["planned"] == 0
+    assert Product.objects.count() == 1

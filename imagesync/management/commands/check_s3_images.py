@@ -12,6 +12,7 @@ from imagesync.audit import (
     interrupted_audit,
     open_audit,
     resume_audit,
+    source_of,
 )
 from imagesync.core.strategy import STRATEGIES
 from imagesync.core.verdicts import Verdict
@@ -213,11 +214,7 @@ class Command(SharingCommand):
             return [audit]
         if audit.distributed and audit.state == Audit.State.RUNNING and not audit.is_dead:
             return [self.wait(audit)]
-        scope = Scope.from_dict(audit.scope)
-        sources = find_sources(fields=scope.fields, workers=parse_workers(options["workers"]))
-        source = next(
-            (one for one in sources if one.store.identity.fingerprint == audit.fingerprint), sources[0]
-        )
+        source = source_of(audit, workers=parse_workers(options["workers"]))
         resumed = self._begin(resume_audit(audit, source), source, options)
         return [self.wait(resumed) if resumed.distributed else resumed]
 
