@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from imagesync.audit.identity import last_of_alias
+from imagesync.audit.identity import last_with_canaries
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.trust import Trust, canary_failure, collapse
@@ -103,10 +103,9 @@ def _canaries(audit: Audit, source: Source, size: int) -> list[Record]:
 def _from_last_audit(audit: Audit, source: Source) -> Iterator[Record]:
     """Those that the last believed audit drew, as far as their records still have the same stored name.
 
-    When the storage names another store now, those of its last audit: if none of them is here, this is the
-    wrong one.
+    When its fields were in another store then, those of that audit: if none of them is here, this is the wrong one.
     """
-    last = last_of_alias(audit)
+    last = last_with_canaries(audit)
     if last is None or not last.canaries:
         return
     drawn = {

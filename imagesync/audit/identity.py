@@ -16,29 +16,39 @@ from imagesync.records.stream import base_rows
 from imagesync.reports import printable
 
 MOST_PLACES = 3
+AT_ONCE = 50
+"""Audits that are read at a time."""
+_OF_PLACE = ("alias", "bucket", "endpoint", "prefix", "fingerprint", "fields", "reasons")
 
 
 def change_of_store(audit: Audit) -> list[Diagnosis]:
-    """What to say when this storage names another store than at its last believed audit.
+    """What to say when fields of this audit were in another store at their last believed audit.
 
     It is said until the bucket is adopted on purpose, or the settings name the old store again: an audit that said
     so is nothing to go by.
     """
-    last = _last_settled(audit)
-    if last is None or last.fingerprint in (audit.fingerprint, *Scope.from_dict(audit.scope).adopt):
-        return []
+    here = (audit.fingerprint, *Scope.from_dict(audit.scope).adopt)
+    before = {last.fingerprint: last for last in _last_settled(audit) if last.fingerprint not in here}
     return [
         store_changed(
             audit.alias, now=_place(audit), before=_place(last), last=last.pk, fingerprint=last.fingerprint
         )
+        for last in before.values()
     ]
 
 
-def last_of_alias(audit: Audit) -> Audit | None:
-    """The audit before this one whose canaries speak for it: of the same store, or else of the same storage."""
+def last_with_canaries(audit: Audit) -> Audit | None:
+    """The audit before this one whose canaries speak for it: of its fields, in the same store if there is one.
+
+    Where none is known to have covered any of its fields: of the same store, or else of the same storage.
+    """
     believed = _believed(audit).exclude(canaries=[])
+    here = believed.filter(fingerprint=audit.fingerprint)
     return (
-        believed.filter(fingerprint=audit.fingerprint).first() or believed.filter(alias=audit.alias).first()
+        _last_sharing_fields(here, audit)
+        or _last_sharing_fields(believed, audit)
+        or here.first()
+        or believed.filter(alias=audit.alias).first()
     )
 
 
@@ -65,10 +75,36 @@ def log_adoption(audit: Audit) -> None:
         logs.of_audit("store_adopted", audit, text, level=logging.WARNING, adopted=fingerprint)
 
 
-def _last_settled(audit: Audit) -> Audit | None:
-    """The last believed audit of this storage whose store was not in question."""
-    before = _believed(audit).filter(alias=audit.alias).iterator(chunk_size=50)
-    return next((one for one in before if not _said_so(one)), None)
+def _last_settled(audit: Audit) -> list[Audit]:
+    """The last believed audit of each field whose store was not in question.
+
+    A field may have moved to a storage whose own store is the old one. Of fields that no audit is known to have covered, it
+    is the last one of the same storage.
+    """
+    found: list[Audit] = []
+    left = set(audit.fields)
+    of_alias: Audit | None = None
+    for one in _believed(audit).only(*_OF_PLACE).iterator(chunk_size=AT_ONCE):
+        if _said_so(one):
+            continue
+        if of_alias is None and one.alias == audit.alias:
+            of_alias = one
+        if left.intersection(one.fields):
+            left.difference_update(one.fields)
+            found.append(one)
+        if not left and (found or of_alias):
+            break
+    return [*found, of_alias] if of_alias is not None and (left or not found) else found
+
+
+def _last_sharing_fields(audits: QuerySet[Audit], audit: Audit) -> Audit | None:
+    """Not every database can tell whether two lists of JSON share anything."""
+    if not audit.fields:
+        return None
+    rows = audits.values_list("pk", "fields").iterator(chunk_size=AT_ONCE)
+    wanted = set(audit.fields)
+    pk = next((pk for pk, fields in rows if wanted.intersection(fields)), None)
+    return None if pk is None else audits.get(pk=pk)
 
 
 def _said_so(audit: Audit) -> bool:

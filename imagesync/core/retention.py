@@ -41,6 +41,8 @@ class AuditNote:
     pk: int
     fingerprint: str
     alias: str
+    fields: tuple[str, ...] = ()
+    """That it covered, as far as that is known."""
     scope_key: str
     full_scope: bool
     is_repeated: bool
@@ -132,16 +134,20 @@ def _compared(audits: Sequence[AuditNote]) -> Iterator[tuple[int, str]]:
 
 
 def _looked_back_at(audits: Sequence[AuditNote]) -> Iterator[tuple[int, str]]:
-    """Canaries, of the same store or else of the same storage; and which store a storage named before."""
-    seen: set[tuple[str, str]] = set()
+    """Canaries, of a field in the same store or elsewhere, or else of the same store or storage; and in which store a field
+    was before, or which one a storage named."""
+    seen: set[tuple[str, ...]] = set()
     for audit in audits:
         if not _is_believed(audit):
             continue
-        names = []
+        names: list[tuple[str, ...]] = []
         if audit.has_canaries:
             names += [("canaries of store", audit.fingerprint), ("canaries of storage", audit.alias)]
+            names += [("canaries of field", field) for field in audit.fields]
+            names += [("canaries of field", field, audit.fingerprint) for field in audit.fields]
         if not audit.store_changed:
             names.append(("store named by storage", audit.alias))
+            names += [("store of field", field) for field in audit.fields]
         if not seen.issuperset(names):
             yield audit.pk, "its canaries, or its store, are what the next one looks at first"
         seen.update(names)

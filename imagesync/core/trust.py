@@ -61,10 +61,10 @@ def collapse(canaries: Sequence[Verdict], bucket: str) -> Diagnosis | None:
 
 
 def store_changed(alias: str, *, now: str, before: str, last: int, fingerprint: str) -> Diagnosis:
-    """The settings name another store than at the last audit: what is absent may only be elsewhere."""
+    """The settings name another store than at the last audit of the same fields: what is absent may only be elsewhere."""
     return Diagnosis(
         id=STORE_CHANGED,
-        fact=f'The storage "{alias}" names another store than at its last audit: {now}; audit {last} looked at {before}.',
+        fact=f'The storage "{alias}" names another store than at the last audit of its file fields: {now}; audit {last} looked at {before}.',
         hint="If nobody moved the files, correct the bucket, endpoint or location. If they were moved on purpose: "
         f"check_s3_images --adopt {fingerprint}",
     )

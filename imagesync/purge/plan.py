@@ -119,7 +119,9 @@ def make_plan(
 
 
 def _facts(source: Source, audit: Audit, union: Union | None, named_by_hand: bool) -> AuditFacts:
-    facts = _audit_facts(audit, source, named_by_hand) if union is None else _union_facts(audit, union, source)
+    facts = (
+        _audit_facts(audit, source, named_by_hand) if union is None else _union_facts(audit, union, source)
+    )
     return replace(facts, gone_fields=gone_fields(source))
 
 

@@ -171,6 +171,7 @@ def _notes() -> list[AuditNote]:
         "pk",
         "fingerprint",
         "alias",
+        "fields",
         "scope_key",
         "full_scope",
         "state",
@@ -192,7 +193,7 @@ def _note(row: dict[str, Any]) -> AuditNote:
     fields, prefix, adopt = row.pop("scope__fields"), row.pop("scope__prefix"), row.pop("scope__adopt")
     stretch = Scope(fields=tuple(fields or ()), prefix=prefix or "", adopt=tuple(adopt or ()))
     return AuditNote(
-        **row,
+        **row | {"fields": tuple(row["fields"])},
         is_repeated=row["scope_key"] == stretch.hash,
         store_changed=any(reason["id"] == STORE_CHANGED for reason in reasons),
     )

@@ -17,6 +17,7 @@ notes = st.builds(
     pk=st.just(0),
     fingerprint=st.sampled_from("AB"),
     alias=st.sampled_from(["default", "other"]),
+    fields=st.sets(st.sampled_from(["a.A.file", "b.B.file"])).map(lambda some: tuple(sorted(some))),
     scope_key=st.sampled_from(["all", "part", "one"]),
     full_scope=st.booleans(),
     is_repeated=st.booleans(),
@@ -70,6 +71,13 @@ def answers(audits: Sequence[AuditNote]) -> dict[str, object]:
         named = [one for one in believed if one.alias == alias]
         found[f"canaries by {alias}"] = first([one for one in named if one.has_canaries])
         found[f"store named by {alias}"] = first([one for one in named if not one.store_changed])
+    for field in ("a.A.file", "b.B.file"):
+        of_field = [one for one in believed if field in one.fields]
+        found[f"canaries of {field}"] = first([one for one in of_field if one.has_canaries])
+        found[f"store of {field}"] = first([one for one in of_field if not one.store_changed])
+        for store in "AB":
+            there = [one for one in of_field if one.has_canaries and one.fingerprint == store]
+            found[f"canaries of {field} in {store}"] = first(there)
     return found
 
 

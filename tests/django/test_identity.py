@@ -15,8 +15,8 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.storage.memory import MemoryStore
 from tests.conftest import MakeSource
-from tests.django.helpers import audited, make_images, verdicts
-from tests.testapp.models import Document
+from tests.django.helpers import LONG_AGO, audited, make_images, verdicts
+from tests.testapp.models import Document, Product
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +31,14 @@ def moved(memory_source: MakeSource) -> tuple[Audit, MemoryStore, Source]:
     first = audited(before)
     new, after = memory_source(bucket="new")
     return first, new, after
+
+
+IMAGES, PHOTOS = "imagesync.Image.file", "testapp.Product.photo"
+
+
+def of_fields(source: Source, *labels: str) -> Source:
+    """A store that the settings have these fields in."""
+    return replace(source, targets=tuple(one for one in source.targets if one.label in labels))
 
 
 def ids(audit: Audit) -> list[str]:
@@ -185,3 +193,59 @@ def test_audit__with_another_region_is_of_the_same_store(memory_source: MakeSour
     new.put("a.jpg")
 
     assert ids(audited(source)) == []
+
+
+def test_audit__says_that_a_field_was_in_another_store_also_where_its_own_store_is_an_old_one(
+    memory_source: MakeSource,
+) -> None:
+    """The storage of one field names the bucket of the others now, and half of its files are not there."""
+    first, photos = memory_source(bucket="first", alias="first")
+    second, images = memory_source(bucket="second", alias="second")
+    photos, images, together = (
+        of_fields(photos, PHOTOS),
+        of_fields(images, IMAGES),
+        of_fields(images, IMAGES, PHOTOS),
+    )
+    make_images("a.jpg")
+    second.put("a.jpg")
+    for name in ("p.jpg", "q.jpg"):
+        Product.objects.create(name=name, photo=name, created_at=LONG_AGO)
+        first.put(name)
+    before = audited(photos)
+    assert ids(audited(images)) == []
+    second.put("p.jpg")
+
+    moved = audited(together)
+
+    assert ids(moved) == ["store_changed"]
+    assert "s3://first/" in moved.reasons[0]["fact"]
+    assert ids(audited(together)) == ["store_changed"]
+    assert ids(audited(together, Scope(adopt=(before.fingerprint,)))) == []
+    assert ids(audited(together)) == []
+
+
+def test_audit__of_a_field_that_moved_to_an_empty_bucket_of_another_alias_is_a_collapse(
+    memory_source: MakeSource,
+) -> None:
+    first, before = memory_source(bucket="first", alias="first")
+    _second, after = memory_source(bucket="second", alias="second")
+    for name in ("p.jpg", "q.jpg"):
+        Product.objects.create(name=name, photo=name, created_at=LONG_AGO)
+        first.put(name)
+    audited(of_fields(before, PHOTOS))
+
+    assert ids(audited(of_fields(after, PHOTOS))) == ["store_changed", "collapse"]
+
+
+def test_audit__compares_with_the_storages_last_audit_where_no_audit_is_known_to_cover_its_fields(
+    memory_source: MakeSource,
+) -> None:
+    old, before = memory_source(bucket="old")
+    new, after = memory_source(bucket="new")
+    make_images("a.jpg")
+    old.put("a.jpg")
+    new.put("a.jpg")
+    audited(before)
+    Audit.objects.update(fields=[])
+
+    assert ids(audited(after))[0] == "store_changed"

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from imagesync import tasks
 from imagesync.audit import finding_rows, interrupted_audit, open_audit
-from imagesync.audit.identity import last_of_alias
+from imagesync.audit.identity import last_with_canaries
 from imagesync.core.retention import Retention
 from imagesync.models import (
     Audit,
@@ -92,7 +92,9 @@ def plans(source: Source) -> list[Any]:
 def everything_asked(source: Source) -> dict[str, Any]:
     latest = latest_audit(source)
     assert latest is not None
-    looked_back_at = last_of_alias(Audit(pk=10**9, fingerprint=latest.fingerprint, alias=latest.alias))
+    looked_back_at = last_with_canaries(
+        Audit(pk=10**9, fingerprint=latest.fingerprint, alias=latest.alias, fields=latest.fields)
+    )
     assert looked_back_at is not None
     resumable = interrupted_audit(source, Scope(prefix="b"))
     restore = latest_restorable()

@@ -164,3 +164,33 @@ def test_audit__of_one_alias_is_a_basis_for_every_field_of_its_store(second: Sec
     assert not Finding.objects.open().exists()
     assert told["counts"]["planned"] == 0
     assert Product.objects.count() == 1
+
+
+def test_audit__of_a_field_that_moved_to_another_alias_says_that_its_store_changed(
+    second: Second, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No other alias named this bucket before, and this one has no other field: only the field itself tells."""
+    s3 = second()
+    six_images(s3)
+    for number in range(40):
+        a_product(f"products/{number}.jpg")
+        s3.put(BUCKET, f"products/{number}.jpg")
+    run("check_s3_images")
+    s3.create_bucket("copy", "eu-north-1")
+    for number in range(37):
+        s3.put("copy", f"products/{number}.jpg")
+    options = {**settings.STORAGES["second"]["OPTIONS"], "bucket_name": "copy"}
+    settings.STORAGES = {**settings.STORAGES, "third": {**settings.STORAGES["second"], "OPTIONS": options}}
+    monkeypatch.setattr(Product._meta.get_field("photo"), "storage", storages["third"])
+
+    run("check_s3_images", "--storage", "third")
+    code, _out, err = run("purge_orphans", "--storage", "third", "--no-input")
+
+    assert [reason["id"] for reason in Audit.objects.latest().reasons] == ["store_changed"]
+    assert code == 4
+    assert f"--adopt {Audit.objects.earliest().fingerprint}" in err
+    assert Product.objects.count() == 40
+    run("check_s3_images", "--storage", "third", "--adopt", Audit.objects.earliest().fingerprint)
+    assert Audit.objects.latest().reasons == []
+    run("check_s3_images", "--storage", "third")
+    assert Audit.objects.latest().reasons == []
