@@ -23,7 +23,7 @@ from imagesync.conf import app_settings
 from imagesync.enqueue import enqueue
 from imagesync.exceptions import AlreadyRunning
 from imagesync.models import Audit, Purge, Tombstone
-from imagesync.purge.restore import Restored, execute_restore
+from imagesync.purge.restore import Restored, execute_restore, left_of
 from imagesync.records import Scope, Source, find_sources
 from imagesync.reports import printable
 
@@ -75,7 +75,7 @@ def restore_records(purge: int, user: str, name: str) -> dict[str, Any]:
     restored, in_the_way = 0, -1
     while in_the_way:  # a record may need another one of the same purge to come back first
         before, in_the_way = restored, 0
-        for some in _left(of):
+        for some in _some_at_a_time(of):
             outcome = execute_restore(of, some, restored_by=by)
             log_restored(user, outcome)
             restored += len(outcome.records)
@@ -85,12 +85,12 @@ def restore_records(purge: int, user: str, name: str) -> dict[str, Any]:
     return {"purge": purge, "restored": restored, "conflicts": in_the_way}
 
 
-def _left(purge: Purge) -> Iterator[list[Tombstone]]:
-    after = 0
-    left = purge.tombstones.filter(restored_at=None).select_related("content_type").order_by("pk")
-    while some := list(left.filter(pk__gt=after)[:RESTORED_TOGETHER]):
+def _some_at_a_time(purge: Purge) -> Iterator[list[Tombstone]]:
+    left = left_of(purge)
+    some = list(left[:RESTORED_TOGETHER])
+    while some:
         yield some
-        after = some[-1].pk
+        some = list(left.filter(pk__lt=some[-1].pk)[:RESTORED_TOGETHER])
 
 
 def log_restored(user: str, outcome: Restored) -> None:

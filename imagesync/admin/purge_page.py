@@ -20,7 +20,7 @@ from imagesync.admin.background import log_restored, queue, restore_records
 from imagesync.admin.read_only import PAGED, ReadOnlyAdmin, capped, in_order, short_key, who, with_key
 from imagesync.cluster import cluster_is_running, why_no_cluster
 from imagesync.models import Purge, Tombstone
-from imagesync.purge.restore import Restored, execute_restore, preview_restore
+from imagesync.purge.restore import Restored, execute_restore, left_of, preview_restore
 from imagesync.purge.summary import told_summary
 from imagesync.reports import printable
 
@@ -236,12 +236,6 @@ def purge_context(purge: Purge, request: HttpRequest) -> dict[str, Any]:
         "next": urlencode({**chosen, "after": str(rows[PAGE - 1].pk)}) if more else "",
         "is_first": not after,
     }
-
-
-def left_of(purge: Purge) -> QuerySet[Tombstone]:
-    """What was not restored yet, in the order in which it was purged."""
-    tombstones: QuerySet[Tombstone] = purge.tombstones.filter(restored_at=None)
-    return tombstones.select_related("content_type").order_by("pk")
 
 
 def conflict_rows(outcome: Restored) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.db import router, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from imagesync import signals
@@ -33,11 +34,22 @@ class Restored:
     notes: list[Conflict] = field(default_factory=list)
 
 
+def left_of(purge: Purge) -> QuerySet[Tombstone]:
+    """What was not restored yet, the last one that went first.
+
+    A purge that nulls a relation and then takes the row that had it has the NULL in that row's copy: the row must be back
+    before the relation is. Each is put back into what the purge left behind it only in the reverse of the order in which
+    they went.
+    """
+    left: QuerySet[Tombstone] = purge.tombstones.filter(restored_at=None)
+    return left.select_related("content_type").order_by("-pk")
+
+
 def restorable(purge: Purge | None, ids: Iterable[tuple[str, str]] = ()) -> list[Tombstone]:
-    """The tombstones of a purge that were not restored yet; ``ids`` narrows them. Raises NothingMatches."""
+    """The tombstones of ``left_of``; ``ids`` narrows them. Raises NothingMatches."""
     if purge is None:
         raise NothingMatches("There is no purge with anything to restore.")
-    tombstones = list(purge.tombstones.filter(restored_at=None).select_related("content_type", "purge"))
+    tombstones = list(left_of(purge).select_related("purge"))
     wanted = {f"{model}:{pk}" for model, pk in ids}
     if not wanted:
         return tombstones

@@ -222,6 +222,17 @@ class TwoFiles(models.Model):
         return self.file.name
 
 
+class Edition(models.Model):
+    """A file made of another one, or for a product; it stays when that goes, and forgets it."""
+
+    file = models.FileField(upload_to="editions/")
+    made_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL)
+    product = models.ForeignKey(Product, null=True, on_delete=models.SET_NULL)
+
+    def __str__(self) -> str:
+        return self.file.name
+
+
 class MaybeFile(models.Model):
     """NULL and the empty name are two things in the database, and one in Django."""
 
