@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -71,3 +71,18 @@ def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
     if age > limits.audit_max_age:
         return f"its slice was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
     return ""
+
+
+def why_grown(planned: Mapping[str, int], now: Mapping[str, int]) -> str:
+    """Why a record stays of which more goes along now, by label, than its plan says; or nothing.
+
+    The limits, somebody's confirmation and their rights were about the plan's figures. What became less since goes.
+    """
+    more = [
+        f"{label}: {number:,} instead of {planned.get(label, 0):,}"
+        for label, number in sorted(now.items())
+        if number > planned.get(label, 0)
+    ]
+    if not more:
+        return ""
+    return f"more would go along than was planned ({', '.join(more)}); the next purge takes it"

@@ -102,7 +102,8 @@ class Candidates:
             return case.objection
         if self._union is not None and own_slice is None:
             return "no slice holds its key"
-        return not_proven_missing(case, self._proven) or (self._objection(case) if self._objection else "")
+        why = not_proven_missing(case, self._source.store, self._proven)
+        return why or (self._objection(case) if self._objection else "")
 
     def _proven(self, one: NamedFile) -> bool:
         """Whether another file of a row was found missing too. (Asked of S3 again before the delete.)"""

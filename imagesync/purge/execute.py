@@ -81,8 +81,15 @@ class _Execution:
                 why = "the policy of its field changed since the plan"
                 self.tally.keep(line["record"], line["field"], line["key"], why)
                 continue
-            value = target.model._meta.pk.to_python(pk)
-            yield Entry(line["record"], line["field"], line["key"], line["action"], target, value)
+            yield Entry(
+                line["record"],
+                line["field"],
+                line["key"],
+                line["action"],
+                line["cascades"],
+                target,
+                target.model._meta.pk.to_python(pk),
+            )
 
     def _believe_store(self) -> str:
         """The store's versioning, when it is fit. Raises PurgeRefused: what is left stays untouched."""

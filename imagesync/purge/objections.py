@@ -126,21 +126,27 @@ def changed_since(target: Target, row: Model, key: str, store: Store) -> str:
     """Why the audit's finding no longer speaks of this row, if so."""
     if target.key_of(stored_name(target, row), store) != key:
         return "its stored name changed since the audit"
-    if target.remembers and getattr(row, "store", "") not in ("", store.identity.fingerprint):
+    if target.remembers and _seen_elsewhere(getattr(row, "store", ""), store):
         return "it was last seen in another store"
     return ""
+
+
+def _seen_elsewhere(remembered: str, store: Store) -> bool:
+    return remembered not in ("", store.identity.fingerprint)
 
 
 def stored_name(target: Target, row: Model) -> str:
     return str(getattr(row, target.field.attname) or "")
 
 
-def not_proven_missing(case: Case, proven: Callable[[NamedFile], bool]) -> str:
+def not_proven_missing(case: Case, store: Store, proven: Callable[[NamedFile], bool]) -> str:
     """Why the record must stay for the sake of another file, or nothing."""
     for one in case.other_files:
+        names = f"another file field, {one.model._meta.label}.{one.field.name}, names an object that"
+        if _seen_elsewhere(one.store, store):
+            return f"{names} was last seen in another store"
         if not proven(one):
-            label = f"{one.model._meta.label}.{one.field.name}"
-            return f"another file field, {label}, names an object that is not proven missing"
+            return f"{names} is not proven missing"
     return ""
 
 

@@ -29,6 +29,7 @@ from imagesync.purge.copies import (
 )
 from imagesync.purge.unseen import Blocked, block_left_to_database, block_left_to_django
 from imagesync.records.receivers import deletion_receivers
+from imagesync.records.targets import remembers_verdicts
 
 
 class RowsChanged(IntegrityError):
@@ -43,6 +44,8 @@ class NamedFile:
     pk: Any
     field: FileField
     name: str
+    store: str = ""
+    """Fingerprint of the store that it was last seen in, where its row remembers one."""
 
 
 class _SeeingCollector(Collector):
@@ -65,9 +68,11 @@ class _SeeingCollector(Collector):
 
 def own_files(record: Model) -> Iterator[NamedFile]:
     """Every object that the record itself names, by the instance as it is."""
+    model = concrete(record)
     for column in file_fields(type(record)):
         if name := str(getattr(record, column.attname) or ""):
-            yield NamedFile(concrete(record), record.pk, column, name)
+            store = getattr(record, "store", "") if remembers_verdicts(model, column) else ""
+            yield NamedFile(model, record.pk, column, name, store)
 
 
 def consequences(record: Model, *, using: str, lock: bool = False) -> Consequences:
@@ -115,7 +120,13 @@ class Consequences:
     def files(self) -> list[NamedFile]:
         """Every object that a row which goes names."""
         return [
-            NamedFile(kept.model, kept.pk, column, kept.values[column.attname])
+            NamedFile(
+                kept.model,
+                kept.pk,
+                column,
+                kept.values[column.attname],
+                kept.values.get("store", "") if remembers_verdicts(kept.model, column) else "",
+            )
             for kept in self._kept
             for column in kept_files(kept.model)
             if kept.values[column.attname]

@@ -19,6 +19,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from imagesync import signals
+from imagesync.core.planning import why_grown
 from imagesync.core.verdicts import Look, Verdict
 from imagesync.models import Finding, Purge
 from imagesync.models.broken_off import again_if_broken_off
@@ -52,6 +53,8 @@ class Entry:
     field: str
     key: str
     action: str
+    cascades: Mapping[str, int]
+    """What the plan says would go along, by label; nothing more may."""
     target: Target
     pk: Any
 
@@ -127,7 +130,7 @@ class _Taking:
             case = alone.get(entry.pk)
             if case is None:
                 continue
-            why = case.objection or not_proven_missing(case, self._other_proven)
+            why = case.objection or self._not_proven(case)
             if why:
                 self.keep(entry, why)
             else:
@@ -156,6 +159,9 @@ class _Taking:
         look = self.looks[entry.key]
         return "" if _proves(look, timezone.now()) else _not_missing_now(look)
 
+    def _not_proven(self, case: Case) -> str:
+        return not_proven_missing(case, self.source.store, self._other_proven)
+
     def _other_proven(self, one: NamedFile) -> bool:
         look = self.looks.get(key_in_store(one, self.source) or "")
         where = [(one.model, one.pk)]
@@ -177,7 +183,8 @@ class _Taking:
         if entry.action == "clear":
             return self._clear(entry, row, using)
         case = open_case(entry.target, row, entry.key, self.source.store, lock=True)
-        why = case.objection or not_proven_missing(case, self._other_proven)
+        why = case.objection or self._not_proven(case)
+        why = why or why_grown(entry.cascades, _effects(case).cascades())
         why = why or self._why_not(entry, row)  # the rows that go along may have been waited for
         if why:
             return why
