@@ -65,8 +65,12 @@ class _Execution:
         for start in range(0, len(entries), BATCH):
             batch = entries[start : start + BATCH]
             looks, saves = self._confirm(batch, versioning)
-            versioning = self._believe_store()  # fit before *and* after the looks that it rests on
-            take(batch, looks, saves, self.source, self.tally)
+            # fit before *and* after the looks that it rests on
+            looked_with, versioning = versioning, self._believe_store()
+            if looked_with == "off" != versioning:
+                self._keep_looked_at_without_versions(batch, versioning)
+            else:
+                take(batch, looks, saves, self.source, self.tally)
             done += len(batch)
             self.progress.advance(done, deleted=self.tally.deleted, kept=len(self.tally.kept))
         self.tally.write()
@@ -106,6 +110,12 @@ class _Execution:
             self.purge.refused = {"id": refusal.id, "fact": refusal.fact, "hint": refusal.hint}
             raise refusal
         return fit.versioning
+
+    def _keep_looked_at_without_versions(self, batch: list[Entry], versioning: str) -> None:
+        """What was deleted since versioning is on may lie under a delete marker of which a GET alone need not tell."""
+        for entry in batch:
+            why = f"the bucket's versioning was off when it was looked at and is {versioning} now; the next purge looks anew"
+            self.tally.keep(entry.record, entry.field, entry.key, why)
 
     def _be_where_the_audit_was(self, versioning: str) -> None:
         """Raises PurgeRefused when what the audit saw present is not here."""

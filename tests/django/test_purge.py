@@ -147,6 +147,39 @@ def test_purge__a_store_unfit_after_the_looks_deletes_nothing(half: Any) -> None
     assert not Tombstone.objects.exists()
 
 
+def test_purge__versioning_that_is_switched_on_between_the_looks_and_the_check_keeps_the_batch(
+    half: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for versions, and by now one may lie under a delete marker that the server does not tell of."""
+    monkeypatch.setattr(execution, "BATCH", 1)
+    store, source = half
+    purge = plan(source)
+    answers = iter(["off", "off"])
+    monkeypatch.setattr(store, "versioning", lambda: next(answers, "enabled"))
+
+    execute_plan(purge, source)
+
+    why = (
+        "the bucket's versioning was off when it was looked at and is enabled now; the next purge looks anew"
+    )
+    assert why_kept(purge) == {"y.jpg": why}
+    assert purge.counts == {"planned": 3, "deleted": 2, "cleared": 0, "kept": 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("enabled", "suspended"), ("unknown", "off"), ("enabled", "off")]
+)
+def test_purge__versioning_that_changes_where_versions_were_asked_for_keeps_nothing(
+    half: Any, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    store, source = half
+    purge = plan(source)
+    answers = iter([before])
+    monkeypatch.setattr(store, "versioning", lambda: next(answers, after))
+
+    assert execute_plan(purge, source).counts["deleted"] == 3
+
+
 def test_purge__a_name_changed_since_the_audit_keeps_the_record(half: Any) -> None:
     _store, source = half
     purge = plan(source)
