@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from imagesync.core.ages import is_too_old, told
 from imagesync.core.plans import Candidate, Kept, Limits, Planned, PurgePlan, rows_of
 from imagesync.core.rails import AuditFacts, StoreFacts, first_refusal
 from imagesync.core.spans import span
@@ -68,8 +69,8 @@ def _why_waiting(one: Candidate, limits: Limits, now: datetime) -> str:
     if not own.saw(opened_by=one.found_by, opened_at=one.missing_since):
         return "its slice was not looked at since it was found missing"
     age = now - own.looked_at
-    if age > limits.audit_max_age:
-        return f"its slice was looked at {span(age)} ago; the limit is {span(limits.audit_max_age)}"
+    if is_too_old(age, limits.audit_max_age):
+        return f"its slice was looked at {told(age, 'ago')}; the limit is {span(limits.audit_max_age)}"
     return ""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataclasses import field as made_by
 from datetime import datetime, timedelta
 
+from imagesync.core.ages import is_too_old, told
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.plans import Limits, PurgePlan
 from imagesync.core.spans import span
@@ -117,10 +118,10 @@ def _audit_unusable(audit: AuditFacts, store: StoreFacts, limits: Limits, now: d
         )
     age = now - audit.finished_at
     limit = (limits.freshness or limits.audit_max_age) if audit.slices else limits.audit_max_age
-    if age > limit:
+    if is_too_old(age, limit):
         return Diagnosis(
             id="audit_stale",
-            fact=f"{audit.told} is {span(age)} old; the limit is {span(limit)}.",
+            fact=f"{audit.told} is {told(age, 'old')}; the limit is {span(limit)}.",
             hint="Run check_s3_images again.",
         )
     return None
@@ -203,12 +204,12 @@ def _too_large_a_part(plan: PurgePlan, audit: AuditFacts, limits: Limits) -> Dia
 
 
 def plan_is_stale(purge: int, age: timedelta, limit: timedelta) -> Diagnosis | None:
-    """A plan is a promise about a moment; this refuses one that is older than ``limit``."""
-    if age <= limit:
+    """A plan is a promise about a moment; this refuses one that is older than ``limit``, or from the future."""
+    if not is_too_old(age, limit):
         return None
     return Diagnosis(
         id="plan_stale",
-        fact=f"Purge {purge} was planned {span(age)} ago; the limit is {span(limit)}.",
+        fact=f"Purge {purge} was planned {told(age, 'ago')}; the limit is {span(limit)}.",
         hint="Plan it anew.",
     )
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from imagesync import logs
 from imagesync.conf import app_settings
 from imagesync.core.rails import plan_is_stale, purge_running
 from imagesync.exceptions import AlreadyRunning, PurgeRefused
 from imagesync.models import Purge
-from imagesync.models.leases import lease_end, new_owner
+from imagesync.models.leases import database_clock, lease_end, new_owner
 from imagesync.records import Source
 
 
@@ -28,7 +27,7 @@ def claim(purge: Purge, source: Source) -> None:
             f"Purge {purge.pk} was planned for store {purge.fingerprint}; the settings now name another one.",
             "Plan it anew.",
         )
-    now = timezone.now()
+    now = database_clock(Purge)()
     stale = plan_is_stale(purge.pk, now - purge.planned_at, app_settings().audit_max_age)
     if stale is not None:
         raise PurgeRefused(**stale.to_dict())
@@ -52,7 +51,7 @@ def finish(purge: Purge) -> None:
     """It ran to its end."""
     purge.renew_lease()
     purge.state = Purge.State.DONE
-    purge.finished_at = timezone.now()
+    purge.finished_at = database_clock(Purge)()
     purge.lease_owner, purge.lease_until = "", None
     purge.save(update_fields=["state", "finished_at", "lease_owner", "lease_until"])
     counts = purge.counts
@@ -70,7 +69,7 @@ def release_if_unfinished(purge: Purge) -> None:
     try:
         Purge.objects.filter(pk=purge.pk, lease_owner=purge.lease_owner).update(
             state=Purge.State.INTERRUPTED,
-            finished_at=timezone.now(),
+            finished_at=database_clock(Purge)(),
             lease_owner="",
             lease_until=None,
             refused=purge.refused,

@@ -13,12 +13,12 @@ from django.db.models import Model
 
 from imagesync import logs
 from imagesync.core.progress import Progress
-from imagesync.core.verdicts import Look
 from imagesync.exceptions import PurgeRefused
 from imagesync.models import Purge
 from imagesync.purge.canaries import refuse_elsewhere
 from imagesync.purge.claim import claim, finish, release_if_unfinished
 from imagesync.purge.database_rules import forget_database_rules
+from imagesync.purge.looks import Looks
 from imagesync.purge.objections import files_along, key_in_store
 from imagesync.purge.saves import Saves, saves_of
 from imagesync.purge.statistics import refresh_statistics
@@ -26,7 +26,7 @@ from imagesync.purge.taking import Entry, by_target, take
 from imagesync.purge.tally import Tally
 from imagesync.records import Source
 from imagesync.storage.preflight import preflight
-from imagesync.storage.probe import confirm, look_all
+from imagesync.storage.probe import look_all
 
 BATCH = 200
 
@@ -125,7 +125,7 @@ class _Execution:
             self.purge.refused = {"id": refusal.id, "fact": refusal.fact, "hint": refusal.hint}
             raise
 
-    def _confirm(self, batch: list[Entry], versioning: str) -> tuple[dict[str, Look], Saves]:
+    def _confirm(self, batch: list[Entry], versioning: str) -> tuple[Looks, Saves]:
         """One fresh look per key: the records' own, and those of the other files that would go along. And what tells
         whether their rows were saved, from before they were looked at.
         """
@@ -136,13 +136,14 @@ class _Execution:
                 rows.add((one.model, one.pk))
                 if (key := key_in_store(one, self.source)) is not None:
                     keys.add(key)
-        saves = saves_of(rows)
+        saves, looks = saves_of(rows), Looks()
         looked = look_all(
             self.source.store,
             ((key, key, None) for key in sorted(keys)),
-            how=confirm,
+            how=looks.ask,
             versioning=versioning,
             workers=self.source.workers,
             heartbeat=self.purge.renew_lease,
         )
-        return dict(looked), saves
+        looks.remember(looked)
+        return looks, saves

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.utils import timezone
-
 from imagesync.conf import app_settings
 from imagesync.core.rails import plan_is_stale
 from imagesync.exceptions import NothingMatches
 from imagesync.models import Purge
+from imagesync.models.leases import database_clock
 from imagesync.purge.basis import Basis, fresh_basis
 from imagesync.purge.objections import Case, changed_since
 from imagesync.purge.plan import limits_from_settings, make_plan
@@ -22,7 +21,7 @@ CHUNK = 500
 
 def aged(purge: Purge) -> str:
     """Why the plan is too old, in a sentence; or nothing."""
-    stale = plan_is_stale(purge.pk, timezone.now() - purge.planned_at, app_settings().audit_max_age)
+    stale = plan_is_stale(purge.pk, database_clock(Purge)() - purge.planned_at, app_settings().audit_max_age)
     return stale.fact if stale else ""
 
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from imagesync import logs, signals
 from imagesync.conf import app_settings
 from imagesync.core.diagnosis import Diagnosis
@@ -18,6 +16,7 @@ from imagesync.core.rails import AuditFacts, StoreFacts
 from imagesync.core.union import Union
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding, Purge
+from imagesync.models.leases import database_clock
 from imagesync.purge.candidates import Candidates
 from imagesync.purge.database_rules import forget_database_rules
 from imagesync.purge.objections import Case
@@ -84,7 +83,7 @@ def make_plan(
     records were selected.
     """
     scope = scope or Scope()
-    now = timezone.now()
+    now = database_clock(Purge)()  # as audits note when they ended, and claims when they began
     forget_database_rules()
     candidates = Candidates(source, scope, audit, union, objection=objection, heartbeat=heartbeat)
     plan = plan_purge(

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, router, transaction
 from django.db.models import Model
-from django.utils import timezone
 
 from imagesync import signals
 from imagesync.core.planning import why_grown
 from imagesync.core.verdicts import Look, Verdict
 from imagesync.models import Finding, Purge
 from imagesync.models.broken_off import again_if_broken_off
+from imagesync.models.leases import database_clock
 from imagesync.purge.copies import clear_copy
 from imagesync.purge.lonely import delete_lonely, read_whole
+from imagesync.purge.looks import Looks
 from imagesync.purge.objections import (
     Case,
     changed_since,
@@ -40,9 +40,6 @@ from imagesync.purge.tally import Tally
 from imagesync.purge.tombs import write_tombstones
 from imagesync.records import Source, Target
 from imagesync.records.findings import of_records
-
-CONFIRMED_WITHIN = timedelta(seconds=60)
-"""A look older than this says nothing about now; the record stays for the next purge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,10 @@ def by_target(batch: Sequence[Entry]) -> list[tuple[Target, list[Entry]]]:
     return sorted(grouped.items(), key=lambda one: one[0].label)
 
 
-def take(
-    batch: Sequence[Entry], looks: Mapping[str, Look], saves: Saves, source: Source, tally: Tally
-) -> None:
+def take(batch: Sequence[Entry], looks: Looks, saves: Saves, source: Source, tally: Tally) -> None:
     """Delete a batch in one transaction; when the database refuses it, record by record.
 
-    ``looks`` are those of this moment, by key: at the batch's own objects and at all that would go along. ``saves`` are
-    those of their rows from before the looks.
+    ``looks`` are those of this moment. ``saves`` are those of the rows from before the looks.
     """
     taking = _Taking(looks, saves, source, tally)
     try:
@@ -88,12 +82,13 @@ def take(
 class _Taking:
     """Of one batch, or of its records one by one."""
 
-    def __init__(self, looks: Mapping[str, Look], saves: Saves, source: Source, tally: Tally) -> None:
+    def __init__(self, looks: Looks, saves: Saves, source: Source, tally: Tally) -> None:
         self.looks = looks
         self.saves = saves
         self.source = source
         self.tally = tally
         self.purge = tally.purge
+        self.now = database_clock(Purge)
         self.taken: list[Entry] = []
         """In the transaction that is open."""
 
@@ -156,17 +151,16 @@ class _Taking:
             return changed
         if was_saved(row, self.saves):
             return "it was saved since it was looked at; the next purge takes it"
-        look = self.looks[entry.key]
-        return "" if _proves(look, timezone.now()) else _not_missing_now(look)
+        return "" if self.looks.prove(entry.key) else _not_missing_now(self.looks[entry.key])
 
     def _not_proven(self, case: Case) -> str:
         return not_proven_missing(case, self.source.store, self._other_proven)
 
     def _other_proven(self, one: NamedFile) -> bool:
-        look = self.looks.get(key_in_store(one, self.source) or "")
         where = [(one.model, one.pk)]
         is_as_it_was = all(self.saves.get(row) == save for row, save in saves_of(where).items())
-        return look is not None and is_as_it_was and _proves(look, timezone.now())
+        key = key_in_store(one, self.source)
+        return key is not None and is_as_it_was and self.looks.prove(key)
 
     def _delete_together(self, alone: list[tuple[Entry, Case]], using: str) -> None:
         self._bury([(entry, _effects(case).copy()) for entry, case in alone])
@@ -231,7 +225,7 @@ class _Taking:
         )
         # the records' story ends here; if they come back, they ripen anew
         buried = [(content_type, str(entry.pk), entry.field) for entry, _copy in graves]
-        Finding.objects.open().filter(of_records(buried)).update(closed_at=timezone.now())
+        Finding.objects.open().filter(of_records(buried)).update(closed_at=self.now())
 
     def _tell(self) -> None:
         if self.taken:
@@ -245,11 +239,6 @@ class _Taking:
 def _effects(case: Case) -> Consequences:
     assert case.effects is not None  # noqa: S101 - open_cases loads them for the policy "delete"
     return case.effects
-
-
-def _proves(look: Look, now: datetime) -> bool:
-    at = look.evidence.at
-    return look.verdict is Verdict.MISSING and at is not None and now - at <= CONFIRMED_WITHIN
 
 
 def _not_missing_now(look: Look) -> str:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagesync.core.diagnosis import Diagnosis
-from imagesync.core.planning import plan_purge
+from imagesync.core.planning import plan_purge, why_grown
 from imagesync.core.plans import Candidate, Limits, PurgePlan
 from imagesync.core.rails import RAILS, AuditFacts, StoreFacts, plan_is_stale
+from imagesync.core.union import OwnSlice
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = Limits()
@@ -99,6 +100,49 @@ def test_plan_is_stale__after_its_time() -> None:
     assert plan_is_stale(3, day, day) is None
     assert stale is not None
     assert stale.id == "plan_stale"
+
+
+@pytest.mark.parametrize("limit", [timedelta(hours=24), timedelta(days=300)])
+def test_rails__what_was_made_in_the_future_is_stale(limit: timedelta) -> None:
+    """A clock was wrong. Some seconds are no future: no two are quite in step."""
+    limits = replace(LIMITS, audit_max_age=limit)
+    soon, later = NOW + timedelta(seconds=50), NOW + timedelta(hours=2)
+
+    assert refusal(planned(limits=limits, audit=replace(AUDIT, finished_at=soon))) is None
+    from_the_future = planned(limits=limits, audit=replace(AUDIT, finished_at=later)).refused
+    assert from_the_future is not None
+    assert (from_the_future.id, "2 h in the future" in from_the_future.fact) == ("audit_stale", True)
+    assert plan_is_stale(3, NOW - soon, limit) is None
+    stale = plan_is_stale(3, NOW - later, limit)
+    assert stale is not None
+    assert (stale.id, "2 h in the future" in stale.fact) == ("plan_stale", True)
+
+
+def test_rails__a_record_whose_slice_was_looked_at_in_the_future_waits() -> None:
+    later = NOW + timedelta(hours=2)
+    own = OwnSlice(looked_at=later, finished_at=later, audit=7)
+
+    plan = planned(own_slice=own, found_by=7)
+
+    assert [one.why for one in plan.keep] == ["its slice was looked at 2 h in the future; the limit is 1 d"]
+
+
+@pytest.mark.parametrize(
+    ("planned", "now", "why"),
+    [
+        ({}, {}, ""),
+        ({"a.B": 2}, {"a.B": 2}, ""),
+        ({"a.B": 2, "a.C": 1}, {"a.B": 1}, ""),
+        ({"a.B": 2}, {"a.B": 1, "a.C": 1}, "a.C: 1 instead of 0"),
+        ({"a.B": 2}, {"a.B": 5000, "a.C": 1}, "a.B: 5,000 instead of 2, a.C: 1 instead of 0"),
+    ],
+)
+def test_why_grown__names_each_kind_of_which_more_goes_along(
+    planned: dict[str, int], now: dict[str, int], why: str
+) -> None:
+    told = why_grown(planned, now)
+
+    assert (f"({why})" in told) if why else not told
 
 
 def test_rails__none_refuses_an_ordinary_purge() -> None:

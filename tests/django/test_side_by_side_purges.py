@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from imagesync.models import Audit, Finding, Image, Tombstone
-from imagesync.purge import execute, taking
+from imagesync.purge import execute, looks
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.restore import execute_restore, restorable
 from imagesync.records import Source
@@ -67,7 +67,7 @@ def test_purge__that_had_to_wait_for_a_row_keeps_what_it_saw_too_long_ago(
     store.delete("a.jpg")
     use = ProductImage.objects.create(image=Image.objects.get(file="a.jpg"))
     purge = plan(source, audited(source))
-    monkeypatch.setattr(taking, "CONFIRMED_WITHIN", timedelta(seconds=1))
+    monkeypatch.setattr(looks, "CONFIRMED_WITHIN", timedelta(seconds=1))
     beside = Beside(lambda: execute_plan(purge, source))
 
     with transaction.atomic():
