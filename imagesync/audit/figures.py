@@ -127,5 +127,7 @@ def _as_pks(target: Target, texts: Sequence[str]) -> list[Any]:
 
 def _day(value: Any) -> date | None:
     if isinstance(value, datetime):
-        return (timezone.localtime(value) if timezone.is_aware(value) else value).date()
+        with contextlib.suppress(OverflowError):  # datetime.max, say, somewhere east of it
+            return (timezone.localtime(value) if timezone.is_aware(value) else value).date()
+        return None
     return value if isinstance(value, date) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 
 from django.db.models import Model, QuerySet
@@ -153,5 +153,5 @@ def _born_at(target: Target, row: Model) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime):  # a DateField: its record is as young as that day's end
-        value = datetime.combine(value + timedelta(days=1), datetime.min.time())
+        value = datetime.combine(value, datetime.max.time())  # not the next day, which date.max does not have
     return value if timezone.is_aware(value) else timezone.make_aware(value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from imagesync.models import Audit, Finding, Image, Purge
 from imagesync.purge import execute, looks
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.moved import aged
-from imagesync.records import Source
+from imagesync.records import Source, find_targets
 from imagesync.storage.memory import MemoryStore
 from tests.django.beside import once_before
 from tests.django.helpers import audited, plan
+from tests.testapp.models import Edition, Product
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -99,6 +101,47 @@ def test_plan__from_the_future_is_not_executed(half: World) -> None:
     assert refused.value.id == "plan_stale"
     assert "in the future" in aged(purge)
     assert Image.objects.count() == 7
+
+
+def planned_of(source: Source, settings: Any, age_field: str) -> dict[str, str]:
+    """What a plan says of the records of one field: why each stays, or nothing."""
+    label, field = age_field.rsplit(".", 1)
+    model = label.rsplit(".", 1)[0] + ":"
+    fields = {label: {"policy": "delete", "age_field": field}}
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "FIELDS": fields}
+    source = replace(source, targets=tuple(find_targets()))
+    audited(source)
+    purge = plan(source)
+    assert purge.refused is None
+    told = [{**one, "why": ""} for one in purge.plan["delete"]] + purge.plan["keep"]
+    return {one["key"]: one["why"] for one in told if one["record"].startswith(model)}
+
+
+YOUNG = "it is younger than the grace period (1 h)"
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_plan__takes_a_day_by_its_end_however_far_it_is(half: World, settings: Any, time_zone: str) -> None:
+    today = timezone.now().date()
+    days = [date.min, today - timedelta(days=3), today + timedelta(days=1), date.max]
+    for number, day in enumerate(days):
+        Edition.objects.create(file=f"e/{number}", published_on=day)
+
+    with timezone.override(time_zone):
+        told = planned_of(half[1], settings, "testapp.Edition.file.published_on")
+
+    assert told == {"e/0": "", "e/1": "", "e/2": YOUNG, "e/3": YOUNG}
+
+
+@pytest.mark.parametrize("time_zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_plan__takes_a_time_as_it_is_however_far_it_is(half: World, settings: Any, time_zone: str) -> None:
+    for number, at in enumerate((datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))):
+        Product.objects.create(name=f"{number}", photo=f"p/{number}", created_at=at)
+
+    with timezone.override(time_zone):
+        told = planned_of(half[1], settings, "testapp.Product.photo.created_at")
+
+    assert told == {"p/0": "", "p/1": YOUNG}
 
 
 def kept_after(world: World, monkeypatch: pytest.MonkeyPatch, clocks: dict[str, Any]) -> set[str]:

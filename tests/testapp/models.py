@@ -228,6 +228,7 @@ class Edition(models.Model):
     file = models.FileField(upload_to="editions/")
     made_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL)
     product = models.ForeignKey(Product, null=True, on_delete=models.SET_NULL)
+    published_on = models.DateField(null=True)
 
     def __str__(self) -> str:
         return self.file.name
