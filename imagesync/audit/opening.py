@@ -10,7 +10,8 @@ from imagesync.audit.course import Course
 from imagesync.audit.failed_reads import look_at_failed_reads
 from imagesync.audit.identity import change_of_store
 from imagesync.audit.ranges import counts_of
-from imagesync.core.trust import Trust
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.trust import Trust, doubts_that_ended
 from imagesync.models import Audit
 from imagesync.records.splitting import estimated_records
 from imagesync.storage.preflight import preflight
@@ -18,6 +19,7 @@ from imagesync.storage.preflight import preflight
 
 def begin(course: Course, **values: Any) -> bool:
     """Whether there is anything to compare: an audit of a store that is not fit ends here, untrustworthy.
+    So does one that was taken up again, of a store that was doubted when it began before and is not any more.
 
     What was found is written down, together with ``values``, under the lease of the audit. ``Audit.reasons`` are then
     what already speaks against the store.
@@ -35,6 +37,11 @@ def begin(course: Course, **values: Any) -> bool:
     )
     if canaries.trust is Trust.UNTRUSTWORTHY:
         finish(course, Trust.UNTRUSTWORTHY, [*news, *canaries.reasons])
+        return False
+    before = [Diagnosis(**reason) for reason in audit.reasons]
+    ended = doubts_that_ended(before, [*news, *canaries.reasons])
+    if ended:
+        finish(course, Trust.UNTRUSTWORTHY, [*ended, *news, *canaries.reasons])
         return False
     failed_reads = look_at_failed_reads(
         source, course.scope, course.judge, versioning=fit.versioning, heartbeat=course.beat

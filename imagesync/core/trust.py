@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from imagesync.core.diagnosis import Diagnosis
@@ -68,6 +69,23 @@ def store_changed(alias: str, *, now: str, before: str, last: int, fingerprint: 
         hint="If nobody moved the files, correct the bucket, endpoint or location. If they were moved on purpose: "
         f"check_s3_images --adopt {fingerprint}",
     )
+
+
+def doubts_that_ended(before: Sequence[Diagnosis], now: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """What an audit that is taken up again was opened with, about the whole store, and nobody would say now.
+
+    Then the store is another one than that which was doubted, and what was compared with that is not believed.
+    """
+    still = {reason.id for reason in now}
+    return [
+        replace(
+            reason,
+            fact=f"{reason.fact} That was so at an earlier beginning of this audit, and is not any more.",
+            hint="What it compared meanwhile may have been another store. Run check_s3_images again.",
+        )
+        for reason in before
+        if reason.id in (COLLAPSE, STORE_CHANGED) and reason.id not in still
+    ]
 
 
 def written_elsewhere(records: int, fingerprint: str, place: str) -> Diagnosis:

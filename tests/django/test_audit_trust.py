@@ -7,17 +7,23 @@ from threading import Barrier
 
 import pytest
 
-from imagesync.audit import carry_out, finding_rows, open_audit
+from imagesync.audit import carry_out, finding_rows, open_audit, resume_audit
 from imagesync.audit.book import Book
+from imagesync.audit.comparing import Comparing
 from imagesync.core.verdicts import Evidence
-from imagesync.models import Finding, Image
+from imagesync.models import Audit, Finding, Image
 from imagesync.records import Scope
 from tests.conftest import MakeSource
+from tests.django.beside import once_after
 from tests.django.helpers import audited, make_images, verdicts
 
 pytestmark = pytest.mark.django_db
 
 SECONDS = 60
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_audit__what_was_stored_anew_is_not_marked_by_a_store_that_turns_unfit(
@@ -138,6 +144,54 @@ def test_audit__all_canaries_gone_is_a_collapse(memory_source: MakeSource) -> No
     assert audit.trust == "degraded"
     assert audit.reasons[0]["id"] == "collapse"
     assert audit.counts["missing"] == 2
+
+
+def test_audit__that_began_on_an_empty_store_and_is_resumed_on_the_right_one_is_not_believed(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imagesync.audit.claim.LEAST_RECORDS", 4)
+    store, source = memory_source()
+    names = [f"{number:02}.jpg" for number in range(40)]
+    make_images(*names)
+    for name in names:
+        store.put(name)
+    audited(source)
+    for name in names:
+        store.delete(name)
+    audit = open_audit(source, Scope())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        once_after(patched, Comparing, "_write_down", interrupt)
+        carry_out(audit, source)
+    assert Finding.objects.filter(verdict="missing").exists()
+    for name in names:
+        store.put(name)
+
+    again = carry_out(resume_audit(Audit.objects.get(pk=audit.pk), source), source)
+
+    assert (again.trust, [reason["id"] for reason in again.reasons]) == ("untrustworthy", ["collapse"])
+    assert "not any more" in again.reasons[0]["fact"]
+    assert (again.counts["missing"], list(finding_rows(again))) == (0, [])
+    assert set(verdicts().values()) == {"present"}
+    assert audited(source).trust == "trustworthy"
+
+
+def test_audit__that_began_on_an_empty_store_and_is_resumed_there_is_the_collapse_that_it_was(
+    memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, source = memory_source()
+    make_images("a.jpg", "b.jpg")
+    store.put("a.jpg")
+    audited(source)
+    store.delete("a.jpg")
+    audit = open_audit(source, Scope())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        once_after(patched, Comparing, "_write_down", interrupt)
+        carry_out(audit, source)
+
+    again = carry_out(resume_audit(Audit.objects.get(pk=audit.pk), source), source)
+
+    assert (again.trust, [reason["id"] for reason in again.reasons]) == ("degraded", ["collapse"])
+    assert again.counts["missing"] == 2
 
 
 def test_audit__all_canaries_are_waited_for_once(memory_source: MakeSource) -> None:
