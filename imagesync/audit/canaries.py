@@ -41,6 +41,8 @@ class Sighting:
     reasons: list[Diagnosis] = field(default_factory=list)
     present: list[list[str]] = field(default_factory=list)
     """Those that are there."""
+    verdicts: list[Verdict] = field(default_factory=list)
+    """What each look brought; none when there was nothing to look at."""
 
 
 def look_at_canaries(
@@ -54,7 +56,7 @@ def look_at_canaries(
     """Look at up to ``IMAGESYNC["CANARIES"]`` records last seen present in this store."""
     canaries = _canaries(audit, source, app_settings().canaries)
     wanted = ((record, record.key, None) for record in canaries)
-    verdicts = [
+    looks = [
         (record, seen)
         for record, seen in look_all(
             source.store,
@@ -66,14 +68,16 @@ def look_at_canaries(
             now=now,
         )
     ]
-    failed = [seen for _record, seen in verdicts if not seen.verdict.is_known]
+    verdicts = [seen.verdict for _record, seen in looks]
+    failed = [seen for _record, seen in looks if not seen.verdict.is_known]
     if failed:
-        return Sighting(Trust.UNTRUSTWORTHY, [canary_failure(len(failed), len(verdicts), failed[0])])
-    gone = collapse([seen.verdict for _record, seen in verdicts], source.store.identity.bucket)
+        failure = canary_failure(len(failed), len(looks), failed[0])
+        return Sighting(Trust.UNTRUSTWORTHY, [failure], verdicts=verdicts)
+    gone = collapse(verdicts, source.store.identity.bucket)
     if gone is not None:
-        return Sighting(Trust.DEGRADED, [gone])
-    present = [canary(record.cursor) for record, seen in verdicts if seen.verdict is Verdict.PRESENT]
-    return Sighting(Trust.TRUSTWORTHY, present=present)
+        return Sighting(Trust.DEGRADED, [gone], verdicts=verdicts)
+    present = [canary(record.cursor) for record, seen in looks if seen.verdict is Verdict.PRESENT]
+    return Sighting(Trust.TRUSTWORTHY, present=present, verdicts=verdicts)
 
 
 def for_the_next(audit: Audit, drawn: list[list[str]], size: int) -> list[list[str]]:

@@ -26,7 +26,7 @@ from imagesync.audit.course import Course
 from imagesync.audit.opening import begin
 from imagesync.audit.ranges import free_ranges, pending_ranges
 from imagesync.conf import app_settings
-from imagesync.core.trust import COLLAPSE
+from imagesync.core.trust import COLLAPSE, seen_again
 from imagesync.enqueue import enqueue, keep_calling, stop_calling
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NoQueue
 from imagesync.models import Audit, AuditRange
@@ -97,7 +97,8 @@ def _work(audit: Audit, source: Source) -> dict[str, Any]:
         audit.refresh_from_db()
         course = Course(audit, source)
     elif not _sees_it_too(course := Course(audit, source)):
-        text = "none of the records last seen present is where this worker looks"
+        # nothing was claimed, so the next task that the sweep enqueues takes what is left; it gives up in the end
+        text = "none of the records last seen present can be seen by this worker"
         logs.of_audit("audit_elsewhere", audit, text, level=logging.WARNING)
         return {
             "skipped": f"{text[0].upper()}{text[1:]}: its settings or its network may lead to another store."
@@ -144,8 +145,9 @@ def _close(audit: Audit, source: Source) -> bool:
 def _sees_it_too(course: Course) -> bool:
     """Whether this worker's store is the one that the audit was opened in, as far as canaries tell.
 
-    The same address may lead elsewhere from another machine, to an empty bucket of the same name, say. Where they were gone
-    at the opening already, that is among the audit's reasons.
+    The same address may lead elsewhere from another machine, to an empty bucket of the same name, say. So one of them must
+    be seen from here: one that cannot be looked at tells nothing, and where some can, the others are no reason to wait. Where
+    they were gone at the opening already, that is among the audit's reasons.
     """
     audit = course.audit
     if any(reason["id"] == COLLAPSE for reason in audit.reasons):
@@ -153,7 +155,7 @@ def _sees_it_too(course: Course) -> bool:
     seen = look_at_canaries(
         audit, course.source, versioning=audit.versioning, heartbeat=lambda: None, now=course.now
     )
-    return not any(reason.id == COLLAPSE for reason in seen.reasons)
+    return not seen.verdicts or seen_again(seen.verdicts)
 
 
 @contextmanager

@@ -49,6 +49,16 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
 }
 
 
+_OF_THIS_STORE = (Verdict.PRESENT, Verdict.MISMATCHED, Verdict.ARCHIVED, Verdict.RECOVERABLE)
+
+
+def seen_again(canaries: Sequence[Verdict]) -> bool:
+    """Whether one of the records looked at first tells that this is the store that it was seen in: by being there, or by
+    a version that it left. One that is missing tells nothing of the kind, nor does one that could not be looked at.
+    """
+    return any(verdict in _OF_THIS_STORE for verdict in canaries)
+
+
 def collapse(canaries: Sequence[Verdict], bucket: str) -> Diagnosis | None:
     """Said when all of the records looked at first, one or more, are missing; of any other verdict it is not."""
     if not canaries or any(verdict is not Verdict.MISSING for verdict in canaries):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -23,6 +24,7 @@ from django_q.models import Schedule
 from imagesync import signals, tasks
 from imagesync.audit import (
     audit_document,
+    canaries,
     cancel_audit,
     claim,
     finding_rows,
@@ -32,10 +34,12 @@ from imagesync.audit import (
     spread,
 )
 from imagesync.audit.ranges import Claims
+from imagesync.core.verdicts import Look, Reason, Verdict
 from imagesync.exceptions import AlreadyRunning, InvalidRequest, NoQueue
 from imagesync.models import Audit, AuditRange, Finding, Image
 from imagesync.models.leases import database_clock
 from imagesync.records import Scope, find_sources
+from imagesync.storage.store import Store
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import make_images, run, verdicts
@@ -386,22 +390,45 @@ def test_worker__whose_settings_name_another_store_claims_nothing(world: Embedde
     assert Audit.objects.get().stage == "opening"
 
 
-def test_worker__that_the_same_address_leads_to_an_empty_bucket_calls_nothing_missing(
-    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As "localhost" does on another machine. The bucket is fit there, and has none of the objects."""
-    assert run("check_s3_images")[0] == 3
-    expected = findings_of(Audit.objects.get())
+def part_of_an_audit(monkeypatch: pytest.MonkeyPatch) -> Audit:
     audit = spread_audit()
     with monkeypatch.context() as patched:
         ticks = iter(range(10**6))
         patched.setattr("imagesync.audit.distributed.monotonic", lambda: next(ticks) * 8.0)
         assert tasks.work_on_audit(audit.pk)["done"] == "a part"
+    return audit
+
+
+@contextmanager
+def looks_failing(monkeypatch: pytest.MonkeyPatch, *keys: str) -> Iterator[None]:
+    """Canaries that S3 answers "slow down" for, whatever is there."""
+    honest = canaries.look
+
+    def look(store: Store, key: str, **more: Any) -> Look:
+        seen = honest(store, key, **more)
+        return replace(seen, verdict=Verdict.UNKNOWN, reason=Reason.THROTTLED) if key in keys else seen
+
+    with monkeypatch.context() as patched:
+        patched.setattr(canaries, "look", look)
+        yield
+
+
+@pytest.mark.parametrize("failing", [0, 1, 20])
+def test_worker__that_the_same_address_leads_to_an_empty_bucket_calls_nothing_missing(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    """As "localhost" does on another machine. The bucket is fit there, and has none of the objects. Canaries that it
+    could not look at are no sign of another kind."""
+    assert run("check_s3_images")[0] == 3
+    expected = findings_of(Audit.objects.get())
+    drawn = [key for _label, _pk, key in Audit.objects.get().canaries]
+    audit = part_of_an_audit(monkeypatch)
     there = world.keys_in(BUCKET)
     for key in there:
         world.delete(BUCKET, key)
 
-    assert "another store" in tasks.work_on_audit(audit.pk)["skipped"]
+    with looks_failing(monkeypatch, *drawn[:failing]):
+        assert "another store" in tasks.work_on_audit(audit.pk)["skipped"]
 
     assert not AuditRange.objects.filter(audit=audit).exclude(lease_owner="").exists()
     for key in there:
@@ -409,6 +436,39 @@ def test_worker__that_the_same_address_leads_to_an_empty_bucket_calls_nothing_mi
     deliver_all()
     assert findings_of(audit) == expected
     assert (audit.state, audit.trust) == ("finished", "trustworthy")
+
+
+def test_worker__that_sees_one_of_the_canaries_works_whatever_the_others_answer(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("check_s3_images")[0] == 3
+    expected = findings_of(Audit.objects.get())
+    drawn = [key for _label, _pk, key in Audit.objects.get().canaries]
+    audit = part_of_an_audit(monkeypatch)
+
+    with looks_failing(monkeypatch, *drawn[1:]):
+        deliver_all()
+
+    assert findings_of(audit) == expected
+    assert (audit.state, audit.trust) == ("finished", "trustworthy")
+
+
+def test_audit__whose_canaries_no_worker_can_look_at_any_more_is_interrupted_in_the_end(
+    world: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("check_s3_images")[0] == 3
+    drawn = [key for _label, _pk, key in Audit.objects.get().canaries]
+    audit = part_of_an_audit(monkeypatch)
+
+    with looks_failing(monkeypatch, *drawn):
+        for _sweep in range(11):
+            deliver_all()
+            Audit.objects.filter(pk=audit.pk).update(enqueued_at=Now() - timedelta(seconds=61))
+            tasks.sweep()
+
+    audit.refresh_from_db()
+    assert audit.state == "interrupted"
+    assert not AuditRange.objects.exclude(lease_owner="").exists()
 
 
 def test_field__that_must_be_sorted_is_left_to_one_process(
