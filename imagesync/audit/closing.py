@@ -76,6 +76,9 @@ def finish(
         and not audit.ranges.filter(whole=False).exists()
     )
     size = app_settings().canaries
+    canaries: list[list[str]] = []
+    if counts is not None:  # also where there was no record: a part without any keeps those of before
+        canaries = for_the_next(audit, merged(_drawn(audit), size, seed=audit.pk), size)
     figures: dict[str, Any] = {}
     if audit.full_scope and trust is not Trust.UNTRUSTWORTHY:
         course.beat()
@@ -92,7 +95,7 @@ def finish(
             saw_all_objects=saw_all_objects,
             unreferenced=_unreferenced(audit) if saw_all_objects else None,
             strategy=strategy_taken(audit.strategy, counts or Counter()),
-            canaries=for_the_next(audit, merged(_drawn(audit), size, seed=audit.pk), size) if counts else [],
+            canaries=canaries,
             failed_reads=audit.failed_reads,
             versioning=audit.versioning,
             figures=figures,

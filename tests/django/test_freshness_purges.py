@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from imagesync import tasks
+from imagesync.exceptions import PurgeRefused
 from imagesync.freshness import keep, keep_fresh
 from imagesync.jobs import work_off
 from imagesync.models import Audit, Finding, Freshness, Image, Job, Purge, Slice, Tombstone
@@ -91,6 +92,30 @@ def test_purge__rests_on_the_union_of_slices_and_takes_what_is_in_fresh_ones(
     assert purge.limits["slices"]["records"] == RECORDS
     execute_plan(purge, source)
     assert Image.objects.count() == RECORDS - len(purge.plan["delete"])
+
+
+def test_purge__whose_newest_slice_is_empty_notices_an_empty_store_all_the_same(
+    kept: tuple[MemoryStore, Source], clock: time_machine.Coordinates, settings: Any
+) -> None:
+    """The same address leads to another, empty store by now."""
+    store, source = kept
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "AUDIT_MAX_AGE": "7d"}  # so that another slice is fresh too
+    last = max(stored_slices(Freshness.objects.get()), key=lambda one: one.first_key)
+    Image.objects.filter(file__gte=last.first_key).delete()
+    while not ((basis := basis_of(source)) and basis.union and not basis.audit.counts["records"]):
+        pass_time(source, clock, timedelta(hours=6), every=timedelta(hours=6))
+    assert basis.audit.canaries
+    purge = planned(source)
+    assert purge.counts["planned"]
+    for image in Image.objects.all():
+        store.delete(image.file.name)
+    left = Image.objects.count()
+
+    with pytest.raises(PurgeRefused) as refused:
+        execute_plan(purge, source)
+
+    assert refused.value.id == "collapse"
+    assert Image.objects.count() == left
 
 
 def test_purge__day_by_day_takes_everything_that_is_gone_and_nothing_else(
