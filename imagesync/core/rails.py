@@ -14,7 +14,10 @@ from imagesync.core.ages import is_too_old, told
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.plans import Limits, PurgePlan
 from imagesync.core.spans import span
-from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED
+from imagesync.core.trust import BELIEVED, COLLAPSE, STORE_CHANGED, collapse, seen_again
+from imagesync.core.verdicts import Verdict
+
+NOT_SEEN_AGAIN = "not_seen_again"
 
 MANY_OF_A_FIELD = 20
 """From so many records on a field that is wholly missing is doubted; with fewer that may well be so."""
@@ -214,6 +217,38 @@ def plan_is_stale(purge: int, age: timedelta, limit: timedelta) -> Diagnosis | N
     )
 
 
+def audit_gone(purge: int) -> Diagnosis:
+    """The plan has outlived what it rests on."""
+    return Diagnosis(
+        id="audit_gone",
+        fact=f"The audit that purge {purge} was planned from was removed since, and with it what tells its store from "
+        "another one.",
+        hint="Run check_s3_images, then plan anew.",
+    )
+
+
+def not_seen_again(audit: int, canaries: Sequence[Verdict], bucket: str) -> Diagnosis | None:
+    """Said when none of the records that an audit saw present is seen now; ``canaries`` are the looks at some of them."""
+    if seen_again(canaries):
+        return None
+    gone = collapse(canaries, bucket)
+    if gone is not None:
+        return gone
+    if not canaries:
+        return Diagnosis(
+            id=NOT_SEEN_AGAIN,
+            fact=f"Audit {audit} kept none of the records that it saw present, so nothing tells this store from another one.",
+            hint="Run check_s3_images, then plan from that audit.",
+        )
+    missing = sum(verdict is Verdict.MISSING for verdict in canaries)
+    return Diagnosis(
+        id=NOT_SEEN_AGAIN,
+        fact=f"None of {len(canaries)} records that audit {audit} saw present was seen in bucket {bucket!a} now: {missing} "
+        f"are gone, {len(canaries) - missing} could not be looked at.",
+        hint="This may be another store. Run imagesync_doctor; when the store answers, plan anew.",
+    )
+
+
 VETOED = "vetoed"
 
 
@@ -243,11 +278,13 @@ RAILS: dict[str, str] = {
     "audit_partial": "A part of the records says nothing about the health of the whole, unless it is named.",
     "audit_stale": "What an audit saw holds for a day.",
     "plan_stale": "A plan that has aged is not executed.",
+    "audit_gone": "A plan whose audit was removed is not executed.",
     "store_unfit": "The store must pass its check now.",
     "purge_running": "One purge of a store at a time.",
     "max_delete": "No more records than --max-delete, when it is given.",
     STORE_CHANGED: "When the storage names another store than before, somebody must say that this is meant.",
     COLLAPSE: "When everything last seen present is gone, the store is doubted first.",
+    NOT_SEEN_AGAIN: "Before a purge deletes anything, a record that the audit saw present must be seen again.",
     "nothing_present": "When no audited record is present, or none of a field, the store is doubted first.",
     "max_ratio": "No more than a part of the audited records at once.",
     VETOED: "A receiver of purge_planned may say no.",

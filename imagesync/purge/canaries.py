@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from imagesync.core.trust import Trust, collapse
+from imagesync.conf import app_settings
+from imagesync.core.diagnosis import Diagnosis
+from imagesync.core.rails import audit_gone, not_seen_again
 from imagesync.exceptions import PurgeRefused
 from imagesync.models import Audit, Purge
 from imagesync.records import Source
@@ -17,10 +19,13 @@ from imagesync.storage.probe import look, look_all
 
 
 def refuse_elsewhere(purge: Purge, source: Source, *, versioning: str, heartbeat: Callable[[], None]) -> None:
-    """Raises PurgeRefused when none of the records that the audit saw present is there, unless somebody typed the
-    bucket's name (``--all-missing``)."""
+    """Raises PurgeRefused unless one of the records that the audit saw present is seen again. Not asked of somebody who
+    typed the bucket's name (``--all-missing``), nor where there are no canaries on purpose (``IMAGESYNC["CANARIES"]``).
+    """
     audit: Audit | None = purge.audit
-    if audit is None or audit.trust == Trust.UNTRUSTWORTHY or purge.limits.get("all_missing"):
+    if audit is None:
+        raise _refused(audit_gone(purge.pk))
+    if purge.limits.get("all_missing") or not (audit.canaries or app_settings().canaries):
         return
     keys = sorted({key for _label, _pk, key in audit.canaries})
     looked = look_all(
@@ -31,6 +36,10 @@ def refuse_elsewhere(purge: Purge, source: Source, *, versioning: str, heartbeat
         workers=and_a_few_more(source.workers),
         heartbeat=heartbeat,
     )
-    gone = collapse([seen.verdict for _key, seen in looked], source.store.identity.bucket)
-    if gone is not None:
-        raise PurgeRefused(gone.id, f"{gone.fact} Nothing was deleted.", gone.hint)
+    refusal = not_seen_again(audit.pk, [seen.verdict for _key, seen in looked], source.store.identity.bucket)
+    if refusal is not None:
+        raise _refused(refusal)
+
+
+def _refused(why: Diagnosis) -> PurgeRefused:
+    return PurgeRefused(why.id, f"{why.fact} Nothing was deleted.", why.hint)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.planning import plan_purge, why_grown
 from imagesync.core.plans import Candidate, Limits, PurgePlan
-from imagesync.core.rails import RAILS, AuditFacts, StoreFacts, plan_is_stale
+from imagesync.core.rails import RAILS, AuditFacts, StoreFacts, audit_gone, not_seen_again, plan_is_stale
 from imagesync.core.union import OwnSlice
+from imagesync.core.verdicts import Verdict
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LIMITS = Limits()
@@ -90,7 +91,9 @@ def test_rails__each_refuses_with_its_own_id(id: str, facts: dict[str, Any]) -> 
 def test_rails__every_rail_has_a_test_and_a_sentence() -> None:
     by_receivers = {"vetoed", "receiver_failed"}  # tests/django/test_signals.py
 
-    assert {*REFUSALS, "plan_stale", *by_receivers} == set(RAILS)
+    at_execution = {"plan_stale", "audit_gone", "not_seen_again"}
+
+    assert {*REFUSALS, *at_execution, *by_receivers} == set(RAILS)
 
 
 def test_plan_is_stale__after_its_time() -> None:
@@ -143,6 +146,41 @@ def test_why_grown__names_each_kind_of_which_more_goes_along(
     told = why_grown(planned, now)
 
     assert (f"({why})" in told) if why else not told
+
+
+def test_audit_gone__says_what_to_do() -> None:
+    gone = audit_gone(3)
+
+    assert gone.id == "audit_gone"
+    assert "purge 3" in gone.fact
+    assert "check_s3_images" in gone.hint
+
+
+@pytest.mark.parametrize("seen", [Verdict.PRESENT, Verdict.MISMATCHED, Verdict.ARCHIVED, Verdict.RECOVERABLE])
+def test_not_seen_again__is_not_said_when_one_is_of_this_store(seen: Verdict) -> None:
+    assert not_seen_again(7, [Verdict.MISSING, Verdict.UNKNOWN, seen], "media") is None
+
+
+@pytest.mark.parametrize("failed", [Verdict.UNKNOWN, Verdict.DENIED])
+def test_not_seen_again__is_said_when_the_others_are_gone_or_could_not_be_looked_at(failed: Verdict) -> None:
+    refused = not_seen_again(7, [Verdict.MISSING, Verdict.MISSING, failed], "media")
+
+    assert refused is not None
+    assert refused.id == "not_seen_again"
+    assert "2 are gone, 1 could not be looked at" in refused.fact
+    all_failed = not_seen_again(7, [failed] * 3, "media")
+    assert all_failed is not None
+    assert "0 are gone, 3 could not" in all_failed.fact
+
+
+def test_not_seen_again__is_a_collapse_when_all_are_gone_and_told_when_there_were_none() -> None:
+    gone, without = not_seen_again(7, [Verdict.MISSING] * 3, "media"), not_seen_again(7, [], "media")
+
+    assert gone is not None
+    assert gone.id == "collapse"
+    assert without is not None
+    assert without.id == "not_seen_again"
+    assert "Audit 7 kept none" in without.fact
 
 
 def test_rails__none_refuses_an_ordinary_purge() -> None:

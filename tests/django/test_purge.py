@@ -306,6 +306,76 @@ def test_purge__where_the_same_address_leads_to_an_empty_store_deletes_nothing(h
     assert Image.objects.count() == 7
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "SlowDown"), (403, "AccessDenied"), (None, "ReadTimeoutError")]
+)
+def test_purge__where_nothing_is_and_one_look_failed_deletes_nothing(
+    half: Any, status: int | None, code: str
+) -> None:
+    """One that could not be looked at is no sign that this is the store of the audit."""
+    store, source = half
+    purge = plan(source)
+    for image in Image.objects.all():
+        store.delete(image.file.name)
+    store.fail("HeadObject", status, code, key="a.jpg")
+    store.fail("GetObject", status, code, key="a.jpg")
+
+    with pytest.raises(PurgeRefused, match="3 are gone, 1 could not be looked at") as refused:
+        execute_plan(purge, source)
+
+    assert refused.value.id == "not_seen_again"
+    purge.refresh_from_db()
+    assert (purge.state, purge.counts["deleted"]) == ("interrupted", 0)
+    assert Image.objects.count() == 7
+
+
+def test_purge__goes_on_when_one_of_those_seen_present_is_seen_again(half: Any) -> None:
+    store, source = half
+    purge = plan(source)
+    store.delete("a.jpg")
+    store.fail("HeadObject", 503, "SlowDown", key="b.jpg")
+    store.fail("GetObject", 503, "SlowDown", key="b.jpg")
+    store.put("c.jpg", size_bytes=0)
+    store.delete("d.jpg")
+
+    assert execute_plan(purge, source).counts["deleted"] == 3
+
+
+def test_purge__of_an_audit_that_kept_no_canaries_deletes_nothing_unless_they_are_off(
+    half: Any, settings: Any
+) -> None:
+    _store, source = half
+    purge, second = plan(source), plan(source)
+    Audit.objects.update(canaries=[])
+    purge.refresh_from_db()
+    second.refresh_from_db()
+
+    with pytest.raises(PurgeRefused, match="kept none of the records") as refused:
+        execute_plan(purge, source)
+
+    assert refused.value.id == "not_seen_again"
+    assert Image.objects.count() == 7
+    settings.IMAGESYNC = {**settings.IMAGESYNC, "CANARIES": 0}
+    assert execute_plan(second, source).counts["deleted"] == 3
+
+
+@pytest.mark.parametrize("all_missing", ["", "BUCKET"])
+def test_purge__whose_audit_was_removed_deletes_nothing(half: Any, all_missing: str) -> None:
+    store, source = half
+    bucket = source.store.identity.bucket
+    purge = plan(source, **({"all_missing": bucket} if all_missing else {}))
+    Audit.objects.all().delete()
+    purge.refresh_from_db()
+    for image in Image.objects.all():
+        store.delete(image.file.name)
+
+    with pytest.raises(PurgeRefused, match="was removed since") as refused:
+        execute_plan(purge, source)
+
+    assert refused.value.id == "audit_gone"
+    assert Image.objects.count() == 7
+
+
 def test_purge__rails_refuse_before_anything_is_touched(half: Any) -> None:
     _store, source = half
     Image.objects.filter(file__in=["a.jpg", "b.jpg"]).delete()
