@@ -141,6 +141,7 @@ LEFT_TO_SQLITE = (
     "notices_s*",
     "own_mapping",
     "placeholders",
+    "purge_told",
     "restore_databases",
     "scan_*",
     "secrets",

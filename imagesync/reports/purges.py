@@ -38,23 +38,24 @@ def purge_csv(document: Document) -> Iterator[str]:
 
 
 def _table(document: Document) -> Iterator[Sequence[Any]]:
-    yield ("purge", "record", "key", "action", "why", "cascades")
+    yield ("purge", "record", "key", "action", "why", "cascades", "outcome")
     for entry in document["delete"]:
         cascades = "; ".join(f"{label}: {number}" for label, number in sorted(entry["cascades"].items()))
-        yield (document["purge"], entry["record"], entry["key"], entry["action"], "", cascades)
+        outcome = entry.get("outcome", "planned")
+        yield (document["purge"], entry["record"], entry["key"], entry["action"], "", cascades, outcome)
     for entry in document["keep"]:
-        yield (document["purge"], entry["record"], entry["key"], "keep", entry["why"], "")
+        yield (document["purge"], entry["record"], entry["key"], "keep", entry["why"], "", "kept")
 
 
 def _text(document: Document) -> Iterator[str]:
-    counts, refused = document["counts"], document["refused"]
+    counts, refused, begun = document["counts"], document["refused"], _begun(document)
     yield _headline(document)
     if refused:
         yield f"  {refused['id']}: {printable(refused['fact'])}"
         yield f"    -> {printable(refused['hint'])}"
     for action in ("delete", "clear"):
         entries = [entry for entry in document["delete"] if entry["action"] == action]
-        if entries and not document["executed"]:
+        if entries and not begun:
             yield f"  would {action} {len(entries):,}:"
         elif entries:
             yield f"  planned to {action} {len(entries):,}:"
@@ -73,21 +74,36 @@ def _text(document: Document) -> Iterator[str]:
         yield f"  keeps {len(document['keep']):,}:"
         for why, number in Counter(entry["why"] for entry in document["keep"]).most_common():
             yield f"    {number:,} because {printable(why)}"
-    if document["executed"]:
-        yield f"  {counts['deleted']:,} deleted, {counts['cleared']:,} cleared, {counts['kept']:,} kept"
-        if counts["deleted"] or counts["cleared"]:
-            yield f"  undo: restore_purged {document['purge']}"
+    if begun:
+        yield f"  {counts['deleted']:,} deleted, {counts['cleared']:,} cleared, {counts['kept']:,} kept{_left(document)}"
+    if document["undo"]:
+        yield f"  undo: {document['undo']}"
+
+
+def _begun(document: Document) -> bool:
+    """Whether it got further than its plan, however it ended."""
+    return document["state"] not in ("planned", "refused")
 
 
 def _headline(document: Document) -> str:
-    planned = document["counts"]["planned"]
-    if document["refused"]:
+    counts, planned = document["counts"], document["counts"]["planned"]
+    name = f"Purge {document['purge']} of audit {document['audit']}"
+    taken = counts["deleted"] + counts["cleared"]
+    if document["refused"] and not taken:
         return f"Purge {document['purge']}: refused, nothing was touched."
     if document["executed"]:
-        return f"Purge {document['purge']} of audit {document['audit']}: executed."
+        return f"{name}: executed."
+    if _begun(document):
+        stopped = "stopped by a safety rail" if document["refused"] else "interrupted"
+        return f"{name}: {stopped} when {taken:,} of {planned:,} records were taken."
     if not planned:
-        return f"Purge {document['purge']} of audit {document['audit']}: nothing to do."
-    return f"Purge {document['purge']} of audit {document['audit']}: plan for {planned:,} records, nothing touched yet."
+        return f"{name}: nothing to do."
+    return f"{name}: plan for {planned:,} records, nothing touched yet."
+
+
+def _left(document: Document) -> str:
+    left = sum(entry.get("outcome") == "left" for entry in document["delete"])
+    return f", {left:,} left alone" if left else ""
 
 
 def _cascades(cascades: Mapping[str, int]) -> str:

@@ -127,7 +127,7 @@ def test_purge__names_what_goes_and_why_the_rest_stays(format: str) -> None:
         "schema": "imagesync.purge/1", "purge": 3, "audit": 7, "dry_run": True, "executed": False, "refused": None,
         "delete": [{"record": "a.B:1", "key": "=x", "action": "delete", "cascades": {"shop.C": 2}}],
         "keep": [{"record": "a.B:2", "key": "y", "why": "it is young"}],
-        "counts": {"planned": 1, "deleted": 0, "cleared": 0, "kept": 1},
+        "counts": {"planned": 1, "deleted": 0, "cleared": 0, "kept": 1}, "state": "planned", "undo": None,
     }  # fmt: skip
 
     write_purge(out, format, purge)

@@ -97,8 +97,11 @@ class Command(ImageSyncCommand):
         finally:
             # whatever happened, what was done is told; the error that stopped it follows
             purge.refresh_from_db()
+            document = purge_document(purge, dry_run=dry_run)
+            if format == "csv" and document["undo"]:  # a table has no place for it
+                self.say(f"undo: {document['undo']}")
             with output(options["output"], self.stdout, f"Purge {purge.pk} is kept in the database.") as out:
-                write_purge(out, format, purge_document(purge, dry_run=dry_run))
+                write_purge(out, format, document)
         if purge.refused:
             raise CommandError(f"{purge.refused['fact']} {purge.refused['hint']}", returncode=STORE)
 
