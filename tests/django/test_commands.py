@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
+from imagesync.audit import open_audit
 from imagesync.core.verdicts import Verdict
 from imagesync.management.base import by_command
 from imagesync.models import Audit, Image, Purge, Tombstone
+from imagesync.records import Scope, find_sources
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
 from tests.django.helpers import make_images, run, verdicts
+from tests.django.test_killed import let_leases_run_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -231,6 +234,43 @@ def test_check__bad_input_is_one_sentence(
     assert sentence in err
     assert err.count("\n") <= 1
     assert set(verdicts().values()) == {"unchecked"}
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--no-mark",
+        "--prefix=images/",
+        "--id=1",
+        "--key=images/00.jpg",
+        "--field=imagesync.Image.file",
+        "--storage=default",
+        "--sample=2",
+        "--strategy=head",
+        "--adopt=0123456789abcdef",
+    ],
+)
+def test_check__resume_refuses_what_was_said_when_the_audit_began(half: EmbeddedS3, option: str) -> None:
+    audit = open_audit(find_sources()[0], Scope())
+
+    code, out, err = run("check_s3_images", "--resume", str(audit.pk), option)
+
+    assert (code, out) == (2, "")
+    assert f"--resume and {option.partition('=')[0]} exclude each other" in err
+    audit.refresh_from_db()
+    assert not audit.complete
+    assert set(verdicts().values()) == {"unchecked"}
+
+
+def test_check__resume_takes_what_is_about_this_run(half: EmbeddedS3) -> None:
+    audit = open_audit(find_sources()[0], Scope())
+    let_leases_run_out()
+
+    code, out, _err = run(
+        "check_s3_images", "--resume", str(audit.pk), "--workers=2", "--format=json", "--fail-on=none"
+    )
+
+    assert (code, json.loads(out)["counts"]["missing"]) == (0, 6)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ from imagesync.reports import AUDIT_FORMATS, FRESHNESS_FORMATS, exposition, writ
 
 TEXT_LIMIT = 20
 PROMETHEUS = "prometheus"
+OF_A_NEW_AUDIT = ("field", "prefix", "key", "id", "sample", "adopt", "no_mark")
+"""Options that say what a new audit looks at, and what it writes down."""
 
 
 class Command(SharingCommand):
@@ -135,6 +137,8 @@ class Command(SharingCommand):
         if options["pause"] is not None or options["cancel"] is not None:
             self.stop(options)
             return
+        if options["resume"] is not None and not options["stale"]:
+            _refuse_with("--resume", ("storage", *OF_A_NEW_AUDIT), options)
         if options["stale"]:
             self._keep_fresh(fatal, format, limit, options)
             return
@@ -241,13 +245,18 @@ def _refuse_with_stale(format: str, options: dict[str, Any]) -> None:
     """Raises InvalidRequest for what ``--stale`` decides by itself."""
     if format not in FRESHNESS_FORMATS:
         raise InvalidRequest(f"--stale writes {' or '.join(FRESHNESS_FORMATS)}, not {format}.")
-    for name in ("field", "prefix", "key", "id", "sample", "adopt", "no_mark", "distributed"):
-        if options[name]:
-            raise InvalidRequest(f"--stale and --{name.replace('_', '-')} exclude each other.")
-    if options["strategy"] != "auto":
-        raise InvalidRequest("--stale and --strategy exclude each other.")
+    _refuse_with("--stale", (*OF_A_NEW_AUDIT, "distributed"), options)
     if options["resume"] is not None:
         raise InvalidRequest("--stale and --resume exclude each other: it resumes by itself.")
+
+
+def _refuse_with(chosen: str, names: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raises InvalidRequest for what ``chosen`` would pass over in silence."""
+    given = [name for name in names if options[name]]
+    if options["strategy"] != "auto":
+        given.append("strategy")
+    if given:
+        raise InvalidRequest(f"{chosen} and --{given[0].replace('_', '-')} exclude each other.")
 
 
 def _freshness(outcome: Outcome) -> dict[str, Any]:
