@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -12,11 +12,14 @@ from django.db import connections, router
 from imagesync import conf
 from imagesync.core.diagnosis import Diagnosis
 from imagesync.core.site_advice import (
+    ADDRESSING_STYLES,
     StorageSettings,
+    addressing_unknown,
     cleanup_installed,
     client_config_ignored,
     location_rewritten,
     region_unset,
+    signature_unknown,
     signature_v2_configured,
 )
 from imagesync.doctor.site import cleaned_up_and_overwritten, cluster_advice, configured_storages
@@ -24,6 +27,7 @@ from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
 from imagesync.records import presorted
 from imagesync.records.stream import base_rows
 from imagesync.records.targets import Target, find_targets
+from imagesync.storage.client import knows_signature
 from imagesync.storage.names import location_prefix
 
 TAG = "imagesync"
@@ -47,6 +51,16 @@ def check_database(**kwargs: Any) -> list[CheckMessage]:
         )
         for alias, engine in ((alias, one.get("ENGINE", "")) for alias, one in settings.DATABASES.items())
         if alias == "default" and not any(name in engine for name in known)
+    ]
+
+
+@register(TAG)
+def check_client(**kwargs: Any) -> list[CheckMessage]:
+    """imagesync.E003: no client can be made of an S3 storage, since a setting has a value that nobody knows."""
+    return [
+        Error(diagnosis.fact, hint=diagnosis.hint, id="imagesync.E003")
+        for storage in configured_storages()
+        for diagnosis in _unusable(storage)
     ]
 
 
@@ -139,6 +153,14 @@ def _wants_index(target: Target) -> bool:
 
 def _rewritten(storage: StorageSettings) -> Diagnosis | None:
     return location_rewritten(storage) if location_prefix(storage.location) is None else None
+
+
+def _unusable(storage: StorageSettings) -> Iterator[Diagnosis]:
+    addressing = storage.addressing  # which a client_config silences
+    if addressing and addressing not in ADDRESSING_STYLES and "addressing_style" not in storage.silenced:
+        yield addressing_unknown(storage.alias, addressing)
+    if storage.signature and not knows_signature(storage.signature):
+        yield signature_unknown(storage.alias, storage.signature)
 
 
 def _of_storages(id: str, question: Callable[[StorageSettings], Diagnosis | None]) -> list[CheckMessage]:

@@ -118,6 +118,14 @@ SETTING_NAMES = {one.name.upper(): one.name for one in fields(AppSettings)}
 
 _DURATIONS = {"grace_period", "audit_max_age", "ripen", "lease", "audit_task_time"}
 _AT_LEAST_A_SECOND = {"lease", "audit_task_time"}
+_MOST = {
+    "workers": 256,
+    "canaries": 1_000,
+    "max_attempts": 100,
+    "connect_timeout": 3600,
+    "read_timeout": 3600,
+}
+_MOST_OTHERWISE = 2**31 - 1  # what every database takes
 LEAST_FRESHNESS = timedelta(hours=1)
 
 
@@ -191,8 +199,10 @@ def _parse(attribute: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int if isinstance(default, int) else (int, float)):
         raise ValueError(f"{value!r} is not a number")
     least = 0 if attribute in ("max_purge_free", "canaries") else 1 if isinstance(default, int) else 0.001
-    if value < least:
-        raise ValueError(f"{value!r} is less than {least}")
+    if not value >= least:  # also refuses nan
+        raise ValueError(f"{value!r} is less than {least}" if value < least else f"{value!r} is not a number")
+    if value > (most := _MOST.get(attribute, _MOST_OTHERWISE)):
+        raise ValueError(f"{value!r} is more than {most:,}")
     return value
 
 

@@ -146,6 +146,7 @@ LEFT_TO_SQLITE = (
     "scan_*",
     "secrets",
     "sentry",
+    "settings",
     "unfold",
     "unsorted",
     "uploads*",

@@ -29,6 +29,7 @@ REASON_SENTENCES: dict[Reason, Any] = {
     Reason.ACCESS_DENIED: _("Access was denied."),
     Reason.BAD_CREDENTIALS: _("S3 does not accept the access key."),
     Reason.NO_CREDENTIALS: _("There are no credentials to sign with."),
+    Reason.CLIENT_SETTINGS: _("The client can send nothing with its settings."),
     Reason.EXPIRED_CREDENTIALS: _("The credentials have expired."),
     Reason.CLOCK_SKEW: _("This machine's clock and the server's differ too much."),
     Reason.THROTTLED: _("S3 asked to wait, again and again."),

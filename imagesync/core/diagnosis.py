@@ -53,6 +53,7 @@ DIAGNOSES: dict[str, str] = {
     "access_denied": "S3 refuses the application.",
     "bad_credentials": "The access key is unknown or disabled, or its secret is wrong.",
     "no_credentials": "The client found no credentials.",
+    "client_settings": "The client can send nothing with the settings that it has.",
     "expired_credentials": "The session token has expired or is invalid.",
     "clock_skew": "This machine's clock and S3's differ by more than 15 minutes.",
     "unreachable": "No connection to the endpoint.",
@@ -228,6 +229,12 @@ _FAILURES: dict[Reason, tuple[str, str, str]] = {
         "no_credentials",
         "No credentials were found to sign requests with ({answer}).",
         "Set AWS_S3_ACCESS_KEY_ID and AWS_S3_SECRET_ACCESS_KEY, or give the machine a role.",
+    ),
+    Reason.CLIENT_SETTINGS: (
+        "client_settings",
+        "The client cannot send {operation} with the settings that it has ({answer}); nothing was asked of {endpoint}.",
+        "Check AWS_S3_SIGNATURE_VERSION, AWS_S3_ADDRESSING_STYLE, AWS_S3_PROXIES and AWS_S3_CLIENT_CONFIG (or their like in "
+        'STORAGES["{alias}"]["OPTIONS"]).',
     ),
     Reason.EXPIRED_CREDENTIALS: (
         "expired_credentials",

@@ -22,6 +22,8 @@ SIGNATURE_V2_REGIONS = frozenset(
 )
 """Where botocore signs URLs with Signature Version 2 unless told otherwise (botocore/data/endpoints.json)."""
 
+ADDRESSING_STYLES = ("auto", "virtual", "path")
+
 LARGEST_QUEUE_WAIT = "timeout * (queue_limit / workers + 1 + bulk)"
 
 
@@ -50,7 +52,7 @@ def region_unset(storage: StorageSettings) -> Diagnosis | None:
         id="region_unset",
         fact=f"The storage {storage.alias!a} has no region, so URLs are signed for {DEFAULT_REGION} with Signature "
         "Version 2, which S3 refuses in most places.",
-        hint=f'Set AWS_S3_REGION_NAME to the bucket\'s region (or "region_name" in {_options(storage)}), and '
+        hint=f'Set AWS_S3_REGION_NAME to the bucket\'s region (or "region_name" in {_options(storage.alias)}), and '
         'AWS_S3_SIGNATURE_VERSION = "s3v4".',
     )
 
@@ -70,7 +72,26 @@ def signature_v2_configured(storage: StorageSettings) -> Diagnosis | None:
         id="url_signature_v2",
         fact=f"The storage {storage.alias!a} signs URLs with Signature Version 2 ({why}); S3 refuses it for buckets made "
         "since June 2020, and in every region opened since 2014.",
-        hint=f'Set AWS_S3_SIGNATURE_VERSION = "s3v4" (or "signature_version" in {_options(storage)}).',
+        hint=f'Set AWS_S3_SIGNATURE_VERSION = "s3v4" (or "signature_version" in {_options(storage.alias)}).',
+    )
+
+
+def addressing_unknown(alias: str, style: object) -> Diagnosis:
+    """botocore refuses it when django-storages makes the storage (botocore/config.py)."""
+    return Diagnosis(
+        id="client_settings",
+        fact=f'AWS_S3_ADDRESSING_STYLE (or "addressing_style" in {_options(alias)}) is {style!a}, so the storage cannot '
+        "be made.",
+        hint='Write "auto", "virtual" or "path", or leave it out.',
+    )
+
+
+def signature_unknown(alias: str, version: object) -> Diagnosis:
+    return Diagnosis(
+        id="client_settings",
+        fact=f'AWS_S3_SIGNATURE_VERSION (or "signature_version" in {_options(alias)}) is {version!a}, so no request can '
+        "be signed.",
+        hint='Write "s3v4".',
     )
 
 
@@ -91,12 +112,12 @@ def location_rewritten(storage: StorageSettings) -> Diagnosis:
         id="location_rewritten",
         fact=f"django-storages rewrites the location {storage.location!a} of storage {storage.alias!a} on its way to a "
         "key, so no key can be told exactly.",
-        hint=f'Write AWS_LOCATION (or "location" in {_options(storage)}) without leading or doubled slash, "." and "..".',
+        hint=f'Write AWS_LOCATION (or "location" in {_options(storage.alias)}) without leading or doubled slash, "." and "..".',
     )
 
 
-def _options(storage: StorageSettings) -> str:
-    return f'STORAGES["{storage.alias}"]["OPTIONS"]'
+def _options(alias: str) -> str:
+    return f'STORAGES["{alias}"]["OPTIONS"]'
 
 
 def shared_keys(alias: str, label: str, names: int, records: int, at_least: bool) -> Diagnosis:

@@ -77,6 +77,8 @@ class Reason(StrEnum):
     """The access key is unknown, disabled, or its signature was rejected."""
     NO_CREDENTIALS = "no_credentials"
     """The client found no credentials to sign with."""
+    CLIENT_SETTINGS = "client_settings"
+    """The client could send nothing with the settings that it has."""
     EXPIRED_CREDENTIALS = "expired_credentials"
     """The session token has expired or is invalid."""
     CLOCK_SKEW = "clock_skew"

@@ -18,7 +18,7 @@ from imagesync.storage.probe import confirm, look_all, utc_now
 
 MAX_ALIKE = 5
 THERE = (Verdict.PRESENT, Verdict.MISMATCHED, Verdict.ARCHIVED)
-NO_ANSWER = frozenset({"unreachable", "timed_out", "no_credentials"})
+NO_ANSWER = frozenset({"unreachable", "timed_out", "no_credentials", "client_settings"})
 """Diagnoses of a store of which each further question would only be waited for in vain."""
 
 

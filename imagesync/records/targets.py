@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from imagesync.conf import AppSettings, app_settings
 from imagesync.models import AbstractImage
+from imagesync.storage.client import making
 from imagesync.storage.names import own_mapping
 from imagesync.storage.store import ClientOptions, Store, is_s3
 
@@ -174,7 +175,12 @@ def _target(model: type[Model], field: FileField, settings: AppSettings) -> Targ
 
 def aliases() -> dict[str, Any]:
     """How the storage of each alias in STORAGES is made, which is how ``alias_of`` knows it."""
-    return {alias: _construction(storages[alias]) for alias in storages.backends}
+    return {alias: _construction(_storage(alias)) for alias in storages.backends}
+
+
+def _storage(alias: str) -> Any:
+    with making(alias):
+        return storages[alias]
 
 
 def alias_of(target: Target, known: dict[str, Any]) -> str:

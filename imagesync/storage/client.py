@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import Storage
 
+from imagesync.core.site_advice import addressing_unknown, signature_unknown
 from imagesync.storage.contract import StoreIdentity, fingerprint
 
 if TYPE_CHECKING:
@@ -45,17 +47,35 @@ def client_of(storage: Any, alias: str, options: ClientOptions) -> Any:
     those with the (deprecated) ``config`` attribute get it too. Raises ImproperlyConfigured.
     """
     try:
-        config = _config(storage, options)
-        if options.client_factory is not None:
-            return options.client_factory(storage, config)
-        _path, args, kwargs = storage.deconstruct()
-        rebuilt = storage.__class__(*args, **kwargs)
-        rebuilt.client_config = config
-        return rebuilt.connection.meta.client
+        client = _client(storage, options)
     except ImproperlyConfigured:
         raise
     except Exception as error:
         raise ImproperlyConfigured(_sentence(storage, alias, error)) from error
+    signature = client.meta.config.signature_version
+    if isinstance(signature, str) and not knows_signature(signature):  # botocore says so at the first request
+        unknown = signature_unknown(alias, signature)
+        raise ImproperlyConfigured(f"{unknown.fact} {unknown.hint}")
+    return client
+
+
+def knows_signature(version: str) -> bool:
+    """Whether botocore signs with it. Asks botocore only about unusual ones: the system checks import no boto3."""
+    if version in ("s3v4", "s3"):
+        return True
+    from botocore.auth import AUTH_TYPE_MAPS
+
+    return version in AUTH_TYPE_MAPS
+
+
+@contextlib.contextmanager
+def making(alias: str) -> Iterator[None]:
+    """Around what makes a storage. Raises ImproperlyConfigured for a setting that botocore refuses already there."""
+    try:
+        yield
+    except _refused_addressing() as error:
+        unknown = addressing_unknown(alias, error.kwargs.get("s3_addressing_style"))
+        raise ImproperlyConfigured(f"{unknown.fact} {unknown.hint}") from error
 
 
 def client_for_lab(storage: Any, url: str, *, region: str, options: ClientOptions) -> Any:
@@ -138,6 +158,23 @@ def _config(storage: Any, options: ClientOptions) -> Config:
         )
     )
     return merged
+
+
+def _client(storage: Any, options: ClientOptions) -> Any:
+    config = _config(storage, options)
+    if options.client_factory is not None:
+        return options.client_factory(storage, config)
+    _path, args, kwargs = storage.deconstruct()
+    rebuilt = storage.__class__(*args, **kwargs)
+    rebuilt.client_config = config
+    return rebuilt.connection.meta.client
+
+
+def _refused_addressing() -> Any:
+    """botocore's error; a function, so that it is imported only where something was raised."""
+    from botocore.exceptions import InvalidS3AddressingStyleError
+
+    return InvalidS3AddressingStyleError
 
 
 def _sentence(storage: Any, alias: str, error: Exception) -> str:

@@ -14,7 +14,7 @@ from django.core.files.storage import FileSystemStorage
 
 from imagesync.core.verdicts import Evidence
 from imagesync.storage.answers import evidence_of, evidence_of_direct, evidence_of_error
-from imagesync.storage.client import ClientOptions, client_of, identity_of, verification_of
+from imagesync.storage.client import ClientOptions, client_of, identity_of, making, verification_of
 from imagesync.storage.contents import plain_page
 from imagesync.storage.contract import (
     KeyVersions,
@@ -68,8 +68,12 @@ _CALLS = {
 
 
 def is_s3(storage: Any) -> bool:
-    """Whether a field's storage is django-storages' S3, lazy or not. Imports it only when it could be."""
-    kind = storage.__class__  # through Django's lazy default_storage too
+    """Whether a field's storage is django-storages' S3, lazy or not. Imports it only when it could be.
+
+    Raises ImproperlyConfigured when the default storage, which is made here, cannot be.
+    """
+    with making("default"):
+        kind = storage.__class__  # through Django's lazy default_storage too
     if issubclass(kind, FileSystemStorage):
         return False
     if not any(base.__module__.startswith("storages.") for base in kind.__mro__):

@@ -52,6 +52,8 @@ GET_ANSWERS = [
     (None, "EndpointConnectionError", {}, "unknown", "unreachable"),
     (None, "ConnectionClosedError", {}, "unknown", "unreachable"),
     (None, "NoCredentialsError", {}, "unknown", "no_credentials"),
+    (None, "UnknownSignatureVersionError", {}, "unknown", "client_settings"),
+    (None, "EndpointProviderError", {}, "unknown", "client_settings"),
     (None, "RecursionError", {}, "unknown", "redirected"),
     (None, "UnicodeEncodeError", {}, "unknown", "unsendable_key"),
     (None, "SomethingNobodyKnows", {}, "unknown", "unreachable"),

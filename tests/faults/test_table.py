@@ -73,6 +73,7 @@ def test_table__every_reason_that_an_answer_can_have_is_in_it() -> None:
         Reason.SIZE_DIFFERS,
         Reason.ETAG_DIFFERS,
         Reason.NO_CREDENTIALS,
+        Reason.CLIENT_SETTINGS,
     }
 
     assert set(Reason) - of_no_answer == {Reason(row.reason) for row in TABLE if row.reason}

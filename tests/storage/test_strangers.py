@@ -242,6 +242,7 @@ def test_govcloud_is_a_place_of_its_own() -> None:
         ),
         ({"endpoint_url": "localhost:9000"}, "AWS_S3_ENDPOINT_URL .*'localhost:9000'.* write"),
         ({"endpoint_url": "http://127.0.0.1:99999"}, "AWS_S3_ENDPOINT_URL .*:99999.* write"),
+        ({"signature_version": "nope"}, "AWS_S3_SIGNATURE_VERSION .*'nope'.* Write"),
         ({"region_name": "not a region"}, "AWS_S3_REGION_NAME .*'not a region'.* write"),
         ({"endpoint_url": "http://user:hush@bad host"}, "AWS_S3_ENDPOINT_URL"),
     ],
