@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -151,7 +152,9 @@ def one_sentence() -> Iterator[None]:
 
 def _database_sentence(error: DatabaseError) -> str:
     text = _first_line(error)
-    if "no such table" in text or "does not exist" in text or "no such column" in text:
+    # PostgreSQL has the same words for a database and a role; those are no ProgrammingError, for nobody was let in
+    lacks = isinstance(error, ProgrammingError) and re.search(r"\b(relation|column)\b.* does not exist", text)
+    if lacks or "no such table" in text or "no such column" in text:
         return f"The database is not migrated ({text}). Run: manage.py migrate"
     return f"The database cannot be used: {text}"
 
