@@ -25,6 +25,7 @@ from imagesync.core.site_advice import (
 from imagesync.doctor.site import cleaned_up_and_overwritten, cluster_advice, configured_storages
 from imagesync.models.indexes import byte_order_index_sql, has_byte_order_index
 from imagesync.records import presorted
+from imagesync.records.configured import field_problems
 from imagesync.records.stream import base_rows
 from imagesync.records.targets import Target, find_targets
 from imagesync.storage.client import knows_signature
@@ -35,8 +36,9 @@ TAG = "imagesync"
 
 @register(TAG)
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
-    """imagesync.E001: ``IMAGESYNC`` holds a name or a value that nobody understands."""
-    return [Error(fact, hint=hint or None, id="imagesync.E001") for fact, hint in conf.problems()]
+    """imagesync.E001: ``IMAGESYNC`` holds a name or a value that nobody understands, or names a field that is not there."""
+    problems = conf.problems() or field_problems(conf.app_settings().fields)
+    return [Error(fact, hint=hint or None, id="imagesync.E001") for fact, hint in problems]
 
 
 @register(TAG)

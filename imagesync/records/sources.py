@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
-from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
-from django.db.models import FileField
 
 from imagesync.conf import app_settings
 from imagesync.exceptions import NothingMatches
 from imagesync.models import Image
+from imagesync.records.configured import field_problems
 from imagesync.records.targets import Source, Target, alias_of, aliases, find_targets, store_options
 from imagesync.storage.client import ClientOptions, account_of
 from imagesync.storage.contract import StoreIdentity, on_aws
@@ -32,8 +31,9 @@ def find_sources(
     when ``IMAGESYNC["FIELDS"]`` names what does not exist, or when two accounts' buckets look like one.
     """
     settings = app_settings()
+    if problems := field_problems(settings.fields):
+        raise ImproperlyConfigured(" ".join(f"{fact} {hint}" for fact, hint in problems))
     targets = find_targets()
-    _refuse_unknown(settings.fields, targets)
     labels = {target.label for target in targets}
     for label in fields:
         if label not in labels:
@@ -95,22 +95,6 @@ def _refuse_two_accounts(place: StoreIdentity, other: str, by_alias: Mapping[str
         "would be looked for in the bucket of the other. If it is one bucket, give both storages the same access key or "
         "session_profile; if they are two, give one another name (on Ceph tenant:bucket) or a host name of its own."
     )
-
-
-def _refuse_unknown(configured: Collection[str], targets: list[Target]) -> None:
-    labels = {target.label for target in targets}
-    for label in configured:
-        if label in labels:
-            continue
-        app_label, model_name, field_name = label.split(".")
-        try:
-            field = apps.get_model(app_label, model_name)._meta.get_field(field_name)
-        except (LookupError, FieldDoesNotExist) as error:
-            raise ImproperlyConfigured(
-                f"IMAGESYNC['FIELDS'] names {label!r}, which does not exist."
-            ) from error
-        if not isinstance(field, FileField):
-            raise ImproperlyConfigured(f"IMAGESYNC['FIELDS'] names {label!r}, which is not a file field.")
 
 
 def _listed(labels: Collection[str]) -> str:

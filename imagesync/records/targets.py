@@ -16,6 +16,7 @@ from django.utils.module_loading import import_string
 
 from imagesync.conf import AppSettings, app_settings
 from imagesync.models import AbstractImage
+from imagesync.records.configured import age_problem
 from imagesync.storage.client import making
 from imagesync.storage.names import own_mapping
 from imagesync.storage.store import ClientOptions, Store, is_s3
@@ -166,10 +167,8 @@ def _target(model: type[Model], field: FileField, settings: AppSettings) -> Targ
     if isinstance(entry, str):
         return Target(model=model, field=field, policy=entry, age_field=own_age)
     age_field = entry.get("age_field", own_age)
-    if age_field and age_field not in {one.name for one in model._meta.concrete_fields}:
-        raise ImproperlyConfigured(
-            f"IMAGESYNC['FIELDS'][{label!r}]: {model._meta.label} has no field {age_field!r}."
-        )
+    if age_field and (problem := age_problem(label, model, age_field)):
+        raise ImproperlyConfigured(" ".join(problem))
     return Target(model=model, field=field, policy=entry["policy"], age_field=age_field)
 
 

@@ -110,3 +110,65 @@ def test_checks__a_client_config_silences_an_addressing_style() -> None:
     options = {"addressing_style": "nope", "client_config": Config(signature_version="s3v4")}
     with override_settings(STORAGES=storages_at("http://127.0.0.1:9", **options)):
         assert [one.id for one in run_checks(tags=["imagesync"])] == ["imagesync.W004"]
+
+
+FIELDS = [
+    (
+        {"imagesync.Image.fiel": "delete"},
+        "'imagesync.Image.fiel', which does not exist",
+        "'imagesync.Image.file'?",
+    ),
+    (
+        {"imagesync.image.file": "delete"},
+        "'imagesync.image.file', which does not exist",
+        "'imagesync.Image.file'?",
+    ),
+    ({"testap.Product.photo": "clear"}, "does not exist", "'testapp.Product.photo'?"),
+    ({"a.b.c": "clear"}, "does not exist", "testapp.Product.photo"),
+    ({"testapp.Product.name": "clear"}, "is not a file field", "testapp.Product.photo"),
+    (
+        {"testapp.Product.photo": {"policy": "delete", "age_field": "name"}},
+        "testapp.Product.name is no date",
+        "created_at",
+    ),
+    (
+        {"testapp.Product.photo": {"policy": "delete", "age_field": "born"}},
+        "has no field 'born'",
+        "created_at",
+    ),
+    (
+        {"testapp.Product.photo": {"policy": "delete", "age_field": ["born"]}},
+        "has no field ['born']",
+        "created_at",
+    ),
+    (
+        {"testapp.Document.document": {"policy": "delete", "age_field": "id"}},
+        "is no date",
+        "leave 'age_field' out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "fact", "hint"), FIELDS)
+def test_fields__that_name_what_is_not_there(
+    s3: EmbeddedS3, fields: dict[str, Any], fact: str, hint: str
+) -> None:
+    with override_settings(IMAGESYNC={"FIELDS": fields}):
+        [error] = run_checks(tags=["imagesync"])
+        code, out, err = run("purge_orphans", "--no-input")
+
+    assert error.id == "imagesync.E001"
+    assert fact in error.msg
+    assert hint in error.hint
+    assert (code, out) == (1, "")
+    assert fact in err
+
+
+@pytest.mark.parametrize("age_field", ["created_at"])
+def test_fields__that_are_there(age_field: str) -> None:
+    fields = {
+        "testapp.Product.photo": {"policy": "delete", "age_field": age_field},
+        "imagesync.Image.file": "report",
+    }
+    with override_settings(IMAGESYNC={"FIELDS": fields}):
+        assert run_checks(tags=["imagesync"]) == []
