@@ -147,6 +147,7 @@ LEFT_TO_SQLITE = (
     "secrets",
     "sentry",
     "settings",
+    "several_stores",
     "unfold",
     "unsorted",
     "uploads*",

@@ -60,7 +60,8 @@ def find_sources(
         if one
     ]
     if not found:
-        raise NothingMatches(_nothing_there(alias, labels))
+        there = {label for label, name in alias_by_label.items() if fingerprints.get(name) in grouped}
+        raise NothingMatches(_nothing_there(alias, fields, there, labels))
     return found
 
 
@@ -101,7 +102,13 @@ def _listed(labels: Collection[str]) -> str:
     return ", ".join(sorted(labels)) or "none"
 
 
-def _nothing_there(alias: str, labels: Collection[str]) -> str:
+def _nothing_there(
+    alias: str, fields: Collection[str], there: Collection[str], labels: Collection[str]
+) -> str:
+    """``there``: the fields, of all ``labels``, that name objects in the store of ``alias``."""
+    if alias and fields and there:
+        one = "does not name" if len(fields) == 1 else "do not name"
+        return f"{_listed(fields)} {one} objects in the store of the storage {alias!r}. What does: {_listed(there)}."
     if alias and alias not in storages.backends:
         return (
             f"There is no storage {alias!r} in STORAGES. There are: {', '.join(sorted(storages.backends))}."

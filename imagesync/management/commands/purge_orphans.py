@@ -112,6 +112,7 @@ class Command(ImageSyncCommand):
             sources = [
                 one for one in sources if one.store.identity.fingerprint == audit.fingerprint
             ] or sources[:1]
+        sources = _holding(sources, scope)
         deletable = [one for one in sources if any(target.policy != "report" for target in one.targets)]
         if len(deletable or sources) > 1:
             aliases = ", ".join(one.store.identity.alias for one in deletable or sources)
@@ -143,6 +144,13 @@ class Command(ImageSyncCommand):
         )
         with self.progress(kept) as progress:
             execute_plan(purge, source, progress)
+
+
+def _holding(sources: list[Source], scope: Scope) -> list[Source]:
+    """The stores of the models that ``--id`` names; all of them when it names none that is on S3."""
+    models = {model for model, _pk in scope.ids}
+    held = [one for one in sources if any(target.model._meta.label in models for target in one.targets)]
+    return held or sources
 
 
 def _named(number: int) -> Audit:
