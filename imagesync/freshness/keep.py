@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -32,7 +32,6 @@ SLICE_RECORDS = 50_000
 """About so many records has a slice: its checks of the store cost little beside them, and it takes seconds."""
 SECONDS = 60.0
 """After so long no further slice is begun."""
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -120,8 +119,9 @@ class _Keeping:
     def _begin(self, freshness: Freshness | None, now: datetime) -> None:
         """Cut the key space, or, when fields came or went, take all of it for not looked at."""
         if freshness is None:
+            long_ago = datetime(1970, 1, 1, tzinfo=now.tzinfo)
             freshness, _created = Freshness.objects.get_or_create(
-                fingerprint=self.fingerprint, defaults={"reads_upto": LONG_AGO, "uploads_upto": now}
+                fingerprint=self.fingerprint, defaults={"reads_upto": long_ago, "uploads_upto": now}
             )
         parts = math.ceil(estimated_records(self.source, Scope()) / SLICE_RECORDS)
         everything = SliceFacts(records=estimated_records(self.source, Scope()))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 
+from django.conf import settings
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
@@ -154,4 +155,5 @@ def _born_at(target: Target, row: Model) -> datetime | None:
         return None
     if not isinstance(value, datetime):  # a DateField: its record is as young as that day's end
         value = datetime.combine(value, datetime.max.time())  # not the next day, which date.max does not have
-    return value if timezone.is_aware(value) else timezone.make_aware(value)
+    # as this site's datetimes are, which it is compared with: aware, or without USE_TZ none of them
+    return timezone.make_aware(value) if settings.USE_TZ and timezone.is_naive(value) else value
