@@ -104,8 +104,11 @@ class ImageSyncCommand(BaseCommand):
         finally:
             shown.end()
 
-    def confirm_number(self, number: int, question: str) -> None:
-        """Have the number typed. Raises CommandError (exit 1) without a terminal, or at another answer."""
+    def confirm_number(self, number: int, question: str, interrupted: str) -> None:
+        """Have the number typed. Raises CommandError (exit 1) without a terminal, or at another answer.
+
+        ``interrupted`` tells whoever ends it there what is kept and how to go on.
+        """
         if not sys.stdin.isatty():
             raise CommandError(
                 "There is no terminal to ask at, so nothing was done. --no-input goes ahead without asking.",
@@ -113,7 +116,11 @@ class ImageSyncCommand(BaseCommand):
             )
         self.stderr.write(f"{question} Type {number} to go ahead: ", ending="", style_func=str)
         self.stderr.flush()
-        answer = sys.stdin.readline().strip()
+        try:
+            answer = sys.stdin.readline().strip()
+        except KeyboardInterrupt:
+            self.stderr.write("", style_func=str)  # what follows is on a line of its own
+            raise KeyboardInterrupt(interrupted) from None
         if answer != str(number):
             raise CommandError("Not confirmed, so nothing was done.", returncode=OUR_SIDE)
 
@@ -164,14 +171,15 @@ def _first_line(error: Exception) -> str:
 
 
 class Verbatim:
-    """Django's OutputWrapper without the line end that it adds to every piece."""
+    """Django's OutputWrapper without the line end that it adds to every piece, and without its colour: on stderr that of
+    errors."""
 
     def __init__(self, wrapper: OutputWrapper) -> None:
         self.wrapper = wrapper
 
     def write(self, text: str) -> int:
         if text:
-            self.wrapper.write(text, ending="")
+            self.wrapper.write(text, style_func=str, ending="")
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

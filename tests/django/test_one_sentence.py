@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, OutputWrapper
 from django.db import connection
 
-from imagesync.management.base import OUR_SIDE, one_sentence
+from imagesync.management.base import OUR_SIDE, one_sentence, output
+from imagesync.models import Image, Purge
+from project.embedded_s3 import EmbeddedS3
+from tests.django.helpers import half_of_them, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Leaving(io.StringIO):
+    """A terminal at which somebody types Ctrl-C."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1, /) -> str:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nonesuch FROM imagesync_audit"])
@@ -36,3 +51,45 @@ def test_database__that_does_not_exist_is_no_matter_of_migrations(name: str) -> 
 
     assert caught.value.returncode == OUR_SIDE
     assert "migrate" not in str(caught.value)
+
+
+def test_purge__interrupted_at_the_question_says_what_is_kept_and_how_to_go_on(
+    s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_of_them(s3)
+    monkeypatch.setattr("sys.stdin", Leaving())
+
+    code, out, err = run("purge_orphans")
+
+    assert (code, out) == (130, "")
+    assert "Interrupted. Nothing was deleted." in err
+    assert f"kept as purge {Purge.objects.get().pk}" in err
+    assert "purge_orphans makes a new one" in err
+    assert Image.objects.count() == 6
+
+
+def test_restore__interrupted_at_the_question_says_how_to_go_on(
+    s3: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_of_them(s3)
+    run("purge_orphans", "--no-input")
+    monkeypatch.setattr("sys.stdin", Leaving())
+
+    code, _out, err = run("restore_purged")
+
+    assert code == 130
+    assert f"restore_purged {Purge.objects.get().pk} asks again" in err
+    assert Image.objects.count() == 3
+
+
+def test_verbatim__a_plan_on_stderr_is_no_error() -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    stderr = OutputWrapper(terminal)
+    stderr.style_func = lambda text: f"RED{text}"
+
+    with output("", stderr, "") as shown:
+        shown.write("Purge 1: ")
+        shown.writelines(["plan\n"])
+
+    assert terminal.getvalue() == "Purge 1: plan\n"

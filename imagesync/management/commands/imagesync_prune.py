@@ -25,7 +25,11 @@ class Command(ImageSyncCommand):
         prune = plan_prune()
         if not (dry_run or no_input) and prune.number:
             self._write(self.stderr, "text", prune, dry_run=False)
-            self.confirm_number(prune.number, f"{prune.number:,} rows of history would be removed for good.")
+            self.confirm_number(
+                prune.number,
+                f"{prune.number:,} rows of history would be removed for good.",
+                "Nothing was removed; imagesync_prune asks again.",
+            )
         if not dry_run:
             self._execute(prune)
         self._write(self.stdout, format, prune, dry_run=dry_run)

@@ -89,7 +89,10 @@ class Command(ImageSyncCommand):
             with output("", self.stderr, "") as shown:
                 write_purge(shown, "text", purge_document(purge, dry_run=False))
             self.confirm_number(
-                planned, f"{planned:,} records would be purged from bucket {basis.audit.bucket!r}."
+                planned,
+                f"{planned:,} records would be purged from bucket {basis.audit.bucket!r}.",
+                f"Nothing was deleted. The plan is kept as purge {purge.pk}, which nobody executes; purge_orphans makes "
+                "a new one and asks again.",
             )
         try:
             if not (dry_run or purge.refused):

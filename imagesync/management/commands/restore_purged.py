@@ -51,7 +51,9 @@ class Command(ImageSyncCommand):
         else:
             if not no_input:
                 self.confirm_number(
-                    len(tombstones), f"{len(tombstones):,} records of purge {chosen.pk} would come back."
+                    len(tombstones),
+                    f"{len(tombstones):,} records of purge {chosen.pk} would come back.",
+                    f"Nothing was restored; restore_purged {chosen.pk} asks again.",
                 )
             outcome = execute_restore(chosen, tombstones, restored_by=by_command())
         with output("", self.stdout, "") as out:
