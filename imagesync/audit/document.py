@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -65,7 +65,9 @@ def _estimate(audit: Audit) -> dict[str, Any] | None:
     return None if estimate is None else estimate.to_dict()
 
 
-def finding_rows(audit: Audit, findings: QuerySet[Finding] | None = None) -> Iterator[dict[str, Any]]:
+def finding_rows(
+    audit: Audit, findings: QuerySet[Finding] | None = None
+) -> Generator[dict[str, Any], None, None]:
     """The audit's findings (or only these) in key order, as the contract's ``findings`` entries, in flat memory."""
     chosen = findings_of(audit) if findings is None else findings
     for finding in chosen.select_related("content_type").iterator(chunk_size=CHUNK):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import connection
 
 from imagesync.management.base import OUR_SIDE, one_sentence, output
-from imagesync.models import Image, Purge
+from imagesync.models import Audit, Image, Purge
 from project.embedded_s3 import EmbeddedS3
-from tests.django.helpers import half_of_them, run
+from tests.conftest import BUCKET
+from tests.django.helpers import half_of_them, make_images, run
+from tests.processes import start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,3 +96,37 @@ def test_verbatim__a_plan_on_stderr_is_no_error() -> None:
         shown.writelines(["plan\n"])
 
     assert terminal.getvalue() == "Purge 1: plan\n"
+
+
+@pytest.fixture
+def many(s3: EmbeddedS3) -> Audit:
+    """An audit whose report no pipe takes at once."""
+    make_images(*(f"gone/{number:03}.jpg" for number in range(300)))
+    run("check_s3_images")
+    return Audit.objects.get()
+
+
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_report__whose_reader_goes_away(s3: EmbeddedS3, many: Audit, format: str) -> None:
+    process = start(s3, BUCKET, "check_s3_images", "--resume", str(many.pk), "--format", format)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(1)
+    process.stdout.close()
+
+    err = process.stderr.read()
+
+    assert process.wait(timeout=60) == OUR_SIDE
+    assert err.strip() == "CommandError: The reader of the output went away."
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_report__on_a_full_disk(s3: EmbeddedS3, many: Audit) -> None:
+    to = ("--format", "json", "--output", "/dev/full")
+    process = start(s3, BUCKET, "check_s3_images", "--resume", str(many.pk), *to)
+
+    _out, err = process.communicate(timeout=60)
+
+    assert process.returncode == OUR_SIDE
+    assert err.strip().endswith(f"--resume {many.pk} reports it again.")
+    assert err.count("\n") == 1

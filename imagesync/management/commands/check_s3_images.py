@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -144,11 +146,10 @@ class Command(SharingCommand):
             return
         audits = self._resumed(options) if options["resume"] is not None else self._audited(options)
         kept = f"Audit {audits[-1].pk} is kept: --resume {audits[-1].pk} reports it again."
-        with output(options["output"], self.stdout, kept) as out:
+        with output(options["output"], self.stdout, kept) as out, _reports(audits) as reports:
             if format == PROMETHEUS:
                 out.writelines(exposition(lasting_gauges()))
             else:
-                reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
                 write_audits(out, format, reports, limit=limit)
         self._exit(audits, fatal)
 
@@ -173,8 +174,8 @@ class Command(SharingCommand):
             with self.progress() as progress:
                 outcomes.append(keep_fresh(source, started_by=by_command(), progress=progress))
         audits = [audit for outcome in outcomes for audit in outcome.audits]
-        reports = [(audit_document(audit), finding_rows(audit)) for audit in audits]
-        with output(options["output"], self.stdout, "What was found is kept in the database.") as out:
+        kept = "What was found is kept in the database."
+        with output(options["output"], self.stdout, kept) as out, _reports(audits) as reports:
             write_freshness(out, format, [_freshness(one) for one in outcomes], reports, limit=limit)
         self._exit(audits, fatal)
 
@@ -257,6 +258,17 @@ def _refuse_with(chosen: str, names: tuple[str, ...], options: dict[str, Any]) -
         given.append("strategy")
     if given:
         raise InvalidRequest(f"{chosen} and --{given[0].replace('_', '-')} exclude each other.")
+
+
+@contextlib.contextmanager
+def _reports(audits: list[Audit]) -> Iterator[list[tuple[dict[str, Any], Iterator[dict[str, Any]]]]]:
+    """Each audit's document with its findings, which are read while they are written. Whatever ends the writing, their
+    cursors are closed before the database is: SQLite complains of those that come after it."""
+    with contextlib.ExitStack() as read:
+        yield [
+            (audit_document(audit), read.enter_context(contextlib.closing(finding_rows(audit))))
+            for audit in audits
+        ]
 
 
 def _freshness(outcome: Outcome) -> dict[str, Any]:
