@@ -142,6 +142,7 @@ LEFT_TO_SQLITE = (
     "own_mapping",
     "placeholders",
     "purge_told",
+    "readme",
     "restore_databases",
     "scan_*",
     "secrets",
