@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import cached_property, partial
-from operator import gt, le
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import router, transaction
-from django.db.models import Count, F, QuerySet
+from django.db.models import Count, QuerySet
 
 from imagesync.audit.batch import Batch
+from imagesync.audit.covered import Covered
+from imagesync.audit.earlier import outlived, overtaken, unsettled_of_others
 from imagesync.audit.held import rows_held
 from imagesync.audit.judge import Judgement
 from imagesync.audit.marks import mark
 from imagesync.audit.outdated import outdated, rows_of
 from imagesync.audit.standing import (
     Open,
-    Standing,
     by_record,
     changes_of,
     looked_at,
@@ -37,8 +37,8 @@ from imagesync.core.verdicts import Reason, Verdict
 from imagesync.models import Audit, AuditRange, Finding
 from imagesync.models.broken_off import again_if_broken_off
 from imagesync.records import Scope, Source, Target
-from imagesync.records.findings import FAILED_LOOKS, findings_of, in_scope, of_fields, of_records
-from imagesync.records.stream import IN_CHUNK, RecordKey, byte_ordered
+from imagesync.records.findings import FAILED_LOOKS, findings_of, of_records
+from imagesync.records.stream import IN_CHUNK, RecordKey
 from imagesync.records.unreadable import readable
 
 SETTLE_BATCH = 500
@@ -63,8 +63,16 @@ class Book:
         again_if_broken_off(partial(self._note_part, part, batch, now))
 
     def _note_part(self, part: AuditRange, batch: Batch, now: datetime) -> None:
+        where = Covered(self.scope, self.targets, part, batch)
         with transaction.atomic(using=router.db_for_write(Finding)):
-            self._note(batch.judgements, self._open_findings(part, batch), now)
+            for older in _some(self._older_looks(where)):
+                with rows_held(
+                    rows_of(older, self.targets).values()
+                ):  # else they are being settled, row by row
+                    self._forget(older)
+            windows = where.among(self._open_before())
+            standing = by_record(row for some in windows for row in standings(some) if where.holds(row))
+            self._note(batch.judgements, standing, now)
 
     def note_looks(self, judgements: Sequence[Judgement], standing: Open, now: datetime) -> None:
         """Write what changed at single records, whose findings ``standing`` were read in the same transaction."""
@@ -122,17 +130,12 @@ class Book:
         Of what is there nothing is written down, so that end could not tell that somebody looked since.
         """
         known = {one.record.identity: one.look for one in judgements if one.look.verdict.is_known}
-        older = [
-            finding.pk
+        unsettled = Finding.objects.filter(fingerprint=self.audit.fingerprint, settled=False)
+        self._forget(
+            finding
             for some in _some(list(known))
-            for finding in Finding.objects.filter(
-                of_records(some), fingerprint=self.audit.fingerprint, settled=False
-            )
-            if finding.verdict != (look := known[record_of(finding)]).verdict
-            and look.evidence.at is not None
-            and looked_at(finding) < look.evidence.at
-        ]
-        Finding.objects.filter(pk__in=older).delete()
+            for finding in outlived(unsettled.filter(of_records(some)), known)
+        )
 
     def mark_again(self, judgements: Iterable[Judgement], now: datetime) -> None:
         """Mark rows that lost their mark while the finding stayed open: by an upload, say, that is gone again.
@@ -157,6 +160,7 @@ class Book:
                 left = self._unsettled().filter(pk__in=[one.pk for one in batch])
                 true = set(left.values_list("pk", flat=True))
                 true -= outdated(batch, rows, names, prefix=self.audit.prefix)
+                true -= overtaken((one for one in batch if one.pk in true), self._open())
                 left.exclude(pk__in=true).delete()
                 self._settle([one for one in batch if one.pk in true], now)
 
@@ -238,43 +242,23 @@ class Book:
         since = self.audit.comparing_since
         return self._open() if since is None else self._open().filter(opened_at__lte=since)
 
-    def _open_findings(self, part: AuditRange, batch: Batch) -> Open:
-        if self.scope.is_explicit:
-            return self.standing_of(batch.judgements)
-        window = self._open_in_scope
-        first = batch.behind[0] if batch.behind else part.first_key
-        window = window.filter(byte_key__gte=first) if first else window
-        if batch.ends:
-            window = window if part.end_key is None else window.filter(byte_key__lt=part.end_key)
-        elif batch.upto is None:
-            return {}
-        else:
-            window = window.filter(byte_key__lte=batch.upto[0])
-        return by_record(row for row in standings(window) if self._is_of(batch, row))
+    def _older_looks(self, where: Covered) -> list[Finding]:
+        """What audits under way saw of a batch's records before, and of which it tells something else.
 
-    @cached_property
-    def _open_in_scope(self) -> QuerySet[Any]:
-        """Outside of the scope's prefix and selection nobody looked, so nothing there is over."""
-        ours = self._open_before().filter(of_fields(self.targets.values()))
-        keyed = ours.annotate(byte_key=byte_ordered(F("key"), ours.db))
-        return in_scope(keyed, Scope(prefix=self.scope.prefix, job=self.scope.job))
+        Not of those that look missing: that is believed at the end, and what others settle meanwhile is held against it.
+        """
+        unsettled = unsettled_of_others(self.audit)
+        if unsettled is None:
+            return []
+        looks = {one.record.identity: one.look for one in where.batch.judgements}
+        not_there = {record for record, look in looks.items() if look.verdict is Verdict.MISSING}
+        here = [one for some in where.among(unsettled) for one in some if where.holds(one)]
+        seen = [one for one in here if record_of(one) not in not_there]
+        return outlived(seen, looks, since=self.audit.comparing_since)
 
-    def _is_of(self, batch: Batch, standing: Standing) -> bool:
-        """At the two edges, a key's other records belong to the neighbouring batches."""
-        target = self.targets[standing.content_type_id, standing.field]
-        as_pk = target.model._meta.pk.to_python
-        for edge, is_inside in ((batch.behind, gt), (None if batch.ends else batch.upto, le)):
-            if edge is None or edge[0] != standing.key:
-                continue
-            if (
-                target.label != edge[1]
-            ):  # then the edge's primary key is of another model, perhaps of another type
-                is_within = is_inside(target.label, edge[1])
-            else:
-                is_within = is_inside(as_pk(standing.object_pk), as_pk(edge[2]))
-            if not is_within:
-                return False
-        return True
+    def _forget(self, older: Iterable[Finding]) -> None:
+        for pks in _some([finding.pk for finding in older]):
+            Finding.objects.filter(pk__in=pks, settled=False).delete()
 
     def _finding(self, judgement: Judgement, now: datetime) -> Finding:
         record, seen = judgement.record, judgement.look

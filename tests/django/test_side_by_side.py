@@ -96,6 +96,27 @@ def test_watch__that_saw_a_file_again_is_not_overruled_by_an_audit_that_looked_b
     assert (missing(), marked()) == ([], [])
 
 
+@pytest.mark.parametrize("where", ["_settle_batch", "_settle"])
+def test_audit__that_saw_a_file_again_is_not_overruled_by_one_that_is_settling_an_older_look(
+    three_images: ThreeImages, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Whoever comes second waits for the row, and then knows what the other wrote."""
+    store, source = three_images
+    store.delete("a.jpg")
+    audit = open_audit(source, Scope())
+    beside = Beside(lambda: audited(source, Scope(prefix="a")))
+
+    def comes_back() -> None:
+        store.put("a.jpg")
+        beside.begin()
+
+    once_before(monkeypatch, book.Book, where, comes_back)
+    carry_out(audit, source)
+    beside.outcome()
+
+    assert missing() == []
+
+
 def test_watches__of_which_the_slower_one_looked_first_end_with_what_is_true(
     three_images: ThreeImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
