@@ -34,7 +34,8 @@ def _planned(purge: Purge) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = purge.plan.get("delete", [])
     if purge.started_at is None:
         return entries
-    outcomes = {(entry["record"], entry["field"]): "kept" for entry in purge.plan["keep"]}
+    # what the plan itself keeps names no field, and is none of its entries
+    outcomes = {(entry["record"], entry.get("field")): "kept" for entry in purge.plan["keep"]}
     tombstones = Tombstone.objects.filter(purge=purge).select_related("content_type")
     for one in tombstones.only("content_type", "object_pk", "field", "action").iterator():
         outcomes[one.record_label, one.field] = "deleted" if one.action == "delete" else "cleared"

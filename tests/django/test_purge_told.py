@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from imagesync.models import Image, Purge, Tombstone
 from imagesync.purge import execute
@@ -147,6 +148,9 @@ def test_csv__tells_each_records_outcome(ctrl_c: Stop) -> None:
 def test_outcomes__of_what_was_kept_at_the_last_look(
     half: EmbeddedS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    make_images("young.jpg", created_at=timezone.now())  # which the plan keeps
+    half.put(BUCKET, "more.jpg")
+    make_images("more.jpg")
     run("check_s3_images")
     half.put(BUCKET, "images/01.jpg")
 
@@ -154,7 +158,8 @@ def test_outcomes__of_what_was_kept_at_the_last_look(
 
     document = json.loads(out)
     kept = [entry["key"] for entry in document["delete"] if entry["outcome"] == "kept"]
-    assert kept == [entry["key"] for entry in document["keep"]] == ["images/01.jpg"]
+    assert kept == ["images/01.jpg"]
+    assert [entry["key"] for entry in document["keep"]] == ["young.jpg", *kept]
     assert Counter(entry["outcome"] for entry in document["delete"]) == {"deleted": 5, "kept": 1}
 
 
