@@ -9,13 +9,13 @@ from typing import Any
 
 from django.db import router, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from imagesync import signals
 from imagesync.audit.held import rows_held
 from imagesync.core.verdicts import Verdict
 from imagesync.models import Audit, Finding
 from imagesync.models.broken_off import again_if_broken_off
+from imagesync.models.leases import database_clock
 from imagesync.records import Scope, Source, Target, record_label
 from imagesync.records.findings import FAILED_LOOKS, in_scope, of_fields, of_records
 from imagesync.records.stream import RecordKey, byte_ordered, named_rows
@@ -104,7 +104,7 @@ def _clear(target: Target, names: dict[Any, str], findings: QuerySet[Finding]) -
                 ),
                 {"verdict": Verdict.UNCHECKED.value, "verdict_at": None, "missing_since": None},
             )
-        findings.update(closed_at=timezone.now())
+        findings.update(closed_at=database_clock(Finding)())
 
 
 def _missing(source: Source) -> QuerySet[Finding]:

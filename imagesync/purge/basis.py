@@ -8,6 +8,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from imagesync.conf import app_settings
+from imagesync.core.ages import is_too_old
 from imagesync.core.trust import COLLAPSE, STORE_CHANGED
 from imagesync.core.union import Union, union_of
 from imagesync.models import Audit, Freshness
@@ -70,7 +71,7 @@ def is_fresh(audit: Audit | None, *, now: datetime | None = None) -> bool:
     """Whether a purge may rest on it, as far as age and trust go."""
     if audit is None or audit.finished_at is None or audit.trust == Audit.Trust.UNTRUSTWORTHY:
         return False
-    return (now or timezone.now()) - audit.finished_at <= app_settings().audit_max_age
+    return not is_too_old((now or timezone.now()) - audit.finished_at, app_settings().audit_max_age)
 
 
 def _union(source: Source, whole: Audit | None, now: datetime) -> Union | None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from imagesync.exceptions import PurgeRefused
 from imagesync.models import Audit, Finding, Image, Purge
 from imagesync.purge import execute, looks
+from imagesync.purge.basis import fresh_basis, is_fresh
 from imagesync.purge.execute import execute_plan
 from imagesync.purge.moved import aged
 from imagesync.records import Source, find_targets
@@ -87,6 +88,18 @@ def test_plan__that_rests_on_an_audit_from_the_future_is_refused(half: World) ->
     assert purge.refused is not None
     assert purge.refused["id"] == "audit_stale"
     assert "300 d in the future" in purge.refused["fact"]
+
+
+def test_basis__an_audit_from_the_future_is_not_fresh(half: World) -> None:
+    _store, source = half
+    audit = Audit.objects.get()
+    assert is_fresh(audit)
+    assert is_fresh(audit, now=audit.finished_at)
+
+    Audit.objects.update(finished_at=timezone.now() + HOURS)
+
+    assert not is_fresh(Audit.objects.get())
+    assert fresh_basis(source) is None
 
 
 def test_plan__from_the_future_is_not_executed(half: World) -> None:
