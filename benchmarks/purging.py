@@ -24,7 +24,7 @@ def main(buried: str) -> None:
     django.setup()
     from imagesync.audit import carry_out, open_audit
     from imagesync.models import Tombstone
-    from imagesync.purge import execute
+    from imagesync.purge import canaries, execute
     from imagesync.purge.plan import limits_from_settings, make_plan
     from imagesync.records import Scope, find_sources
 
@@ -47,6 +47,7 @@ def main(buried: str) -> None:
         return asking
 
     execute.look_all = timed(execute.look_all)
+    canaries.look_all = timed(canaries.look_all)
     execute.preflight = timed(execute.preflight)
     began = time.perf_counter()
     execute.execute_plan(purge, source)

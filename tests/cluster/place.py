@@ -144,7 +144,7 @@ class Machine:
 
 def hand_over() -> Audit:
     """An audit of everything, opened here and left to whatever clusters there are."""
-    [source] = find_sources()
+    [source] = find_sources(fields=["imagesync.Image.file"])  # the clusters know no other
     audit = open_audit(source, Scope())
     assert audit.ranges.count() > 10
     assert spread(audit, source)

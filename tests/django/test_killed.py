@@ -40,15 +40,16 @@ def test_purge__killed_at_random_moments_never_deletes_without_a_tombstone(s3: E
     assert run("check_s3_images", "--fail-on", "none")[0] == 0
     halfway = 0
 
-    for _kill in range(KILLS):
+    for kill in range(KILLS):
         process = start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1")
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("purging"):
                 break
         # counted in requests, not in seconds: a slow machine is killed at the same places; every other one about
-        # where a batch of 200 has been confirmed and is being deleted
-        wait_for_requests(s3, process, moments.choice((moments.randrange(260), moments.randrange(195, 210))))
+        # where a batch of 200 has been confirmed and is being deleted, and every fifth where the next one is looked at
+        about = moments.choice((moments.randrange(260), moments.randrange(195, 210)))
+        wait_for_requests(s3, process, about if kill % 5 else moments.randrange(220, 260))
         time.sleep(moments.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.communicate()

@@ -93,19 +93,22 @@ def test_walk__has_no_more_side_by_side_than_it_may() -> None:
 
 
 class Slow(MemoryStore):
-    """Takes its time for a page, and notes how many are asked for at once."""
+    """Answers when as many pages as are expected were asked for at once, and takes its time even then; notes the most."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int) -> None:
         super().__init__()
+        self._expected = expected
         self._at_once = 0
-        self._counting = threading.Lock()
+        self._counting = threading.Condition()
         self.most = 0
 
     def list_page(self, **asked: Any) -> ListingAnswer:
         with self._counting:
             self._at_once += 1
             self.most = max(self.most, self._at_once)
-        time.sleep(0.2)
+            self._counting.notify_all()
+            self._counting.wait_for(lambda: self.most >= self._expected, timeout=10)
+        time.sleep(0.1)  # for one too many
         try:
             return super().list_page(**asked)
         finally:
@@ -119,7 +122,7 @@ def test_audit__of_more_ranges_than_workers_asks_for_no_more_pages_at_once(
     memory_source: MakeSource, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     monkeypatch.setattr(claim, "LEAST_RECORDS", 30)
-    store = Slow()
+    store = Slow(workers)
     _memory, source = memory_source()
     names = [f"{number:04}.jpg" for number in range(300)]
     make_images(*names)
