@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 KILLS = 20
 AT_THE_END = 3
 """So many of them while what was found is settled."""
-RECORDS, UNNAMED = 1_500, 5_000
+RECORDS, UNNAMED = 1_500, 8_000
 """So that a range is several pages, and a batch one of them."""
 
 
