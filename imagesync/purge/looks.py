@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import timedelta
 from time import monotonic
+from typing import Any
 
 from imagesync.core.ages import is_too_old
-from imagesync.core.verdicts import Expected, Look, Verdict
+from imagesync.core.verdicts import Look, Verdict
 from imagesync.storage.probe import confirm, utc_now
 from imagesync.storage.store import Store
 
@@ -25,18 +26,10 @@ class Looks:
     def __getitem__(self, key: str) -> Look:
         return self._seen[key]
 
-    def ask(
-        self,
-        store: Store,
-        key: str,
-        *,
-        versioning: str,
-        expected: Expected | None = None,
-        now: Callable[[], datetime] = utc_now,
-    ) -> Look:
+    def ask(self, store: Store, key: str, **asked: Any) -> Look:
         """``confirm``, in whatever thread, with the moment noted."""
         self._asked[key] = monotonic()
-        return confirm(store, key, versioning=versioning, expected=expected, now=now)
+        return confirm(store, key, **asked)
 
     def remember(self, looked: Iterable[tuple[str, Look]]) -> None:
         self._seen.update(looked)

@@ -41,6 +41,14 @@ def half_of_them(s3: EmbeddedS3, folder: str = "") -> EmbeddedS3:
     return s3
 
 
+def the_incident(s3: EmbeddedS3) -> EmbeddedS3:
+    """Twelve records, and the objects of six."""
+    make_images(*(f"images/{number:02}.jpg" for number in range(12)))
+    for number in range(0, 12, 2):
+        s3.put(BUCKET, f"images/{number:02}.jpg")
+    return s3
+
+
 def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:
     return carry_out(open_audit(source, scope or Scope(), **options), source)
 

@@ -17,7 +17,7 @@ from imagesync.models import Audit, Image, Purge, Tombstone
 from imagesync.records import Scope, find_sources
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
-from tests.django.helpers import make_images, run, verdicts
+from tests.django.helpers import make_images, run, the_incident, verdicts
 from tests.django.test_killed import let_leases_run_out
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,10 +31,7 @@ AUDIT_KEYS = {
 @pytest.fixture
 def half(s3: EmbeddedS3) -> EmbeddedS3:
     """Twelve records, six objects."""
-    make_images(*(f"images/{number:02}.jpg" for number in range(12)))
-    for number in range(0, 12, 2):
-        s3.put(BUCKET, f"images/{number:02}.jpg")
-    return s3
+    return the_incident(s3)
 
 
 def test_check__json_keeps_the_contract(half: EmbeddedS3) -> None:

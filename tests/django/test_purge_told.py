@@ -17,7 +17,7 @@ from imagesync.models import Image, Purge, Tombstone
 from imagesync.purge import execute
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
-from tests.django.helpers import make_images, run
+from tests.django.helpers import make_images, run, the_incident
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -27,10 +27,7 @@ Stop = Callable[[], None]
 @pytest.fixture
 def half(s3: EmbeddedS3) -> EmbeddedS3:
     """Twelve records, six objects; a purge takes two records at a time."""
-    make_images(*(f"images/{number:02}.jpg" for number in range(12)))
-    for number in range(0, 12, 2):
-        s3.put(BUCKET, f"images/{number:02}.jpg")
-    return s3
+    return the_incident(s3)
 
 
 @pytest.fixture

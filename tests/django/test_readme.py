@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, forget_default_storage, storages_at
-from tests.django.helpers import make_images, run
+from tests.django.helpers import run, the_incident
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,10 +20,7 @@ README = Path(__file__).resolve().parent.parent.parent / "README.md"
 @pytest.fixture
 def half(s3: EmbeddedS3) -> EmbeddedS3:
     """The incident: twelve records, six objects."""
-    make_images(*(f"images/{number:02}.jpg" for number in range(12)))
-    for number in range(0, 12, 2):
-        s3.put(BUCKET, f"images/{number:02}.jpg")
-    return s3
+    return the_incident(s3)
 
 
 def shown(command: str) -> list[str]:
