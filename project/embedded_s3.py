@@ -18,7 +18,8 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote
 
 from project.buckets import forget_all, keys_of, region_of
@@ -56,6 +57,8 @@ class EmbeddedS3:
         self.requests: deque[tuple[str, str, str, int]] = deque(maxlen=LOG_LENGTH)
         self._port = port
         self._server: Any = None
+        self._clients: dict[str, Any] = {}
+        """Its own, by region: making one takes longer than what it is asked for."""
 
     def __enter__(self) -> EmbeddedS3:
         return self.start()
@@ -64,7 +67,6 @@ class EmbeddedS3:
         self.stop()
 
     def start(self) -> EmbeddedS3:
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import WSGIRequestHandler, make_server
 
         class Quiet(WSGIRequestHandler):
@@ -73,9 +75,10 @@ class EmbeddedS3:
             def log(self, *args: Any, **kwargs: Any) -> None:
                 """Keys and signatures have no business in a log."""
 
-        moto = DomainDispatcherApplication(create_backend_app)
-        layer = _Layer(self, moto)
-        self._server = make_server("127.0.0.1", self._port, layer, threaded=True, request_handler=Quiet)
+        _moto("s3")  # it takes a second to import, which nobody's first request should wait for
+        self._server = make_server(
+            "127.0.0.1", self._port, _Layer(self), threaded=True, request_handler=Quiet
+        )
         self._port = self._server.server_port  # started again, it has the same address
         threading.Thread(target=self._server.serve_forever, daemon=True, name="embedded-s3").start()
         return self
@@ -122,14 +125,13 @@ class EmbeddedS3:
 
     def create_bucket(self, name: str, region: str = "us-east-1") -> None:
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        self.client(region).create_bucket(Bucket=name, **where)
+        self._client(region).create_bucket(Bucket=name, **where)
 
     def put(self, bucket: str, key: str, body: bytes = b"x", content_type: str = "image/jpeg") -> None:
-        client = self.client(region_of(bucket) or "us-east-1")
-        client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        self._client_for(bucket).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
     def delete(self, bucket: str, key: str) -> None:
-        self.client(region_of(bucket) or "us-east-1").delete_object(Bucket=bucket, Key=key)
+        self._client_for(bucket).delete_object(Bucket=bucket, Key=key)
 
     def keys_in(self, bucket: str) -> list[str]:
         return keys_of(bucket)
@@ -139,13 +141,20 @@ class EmbeddedS3:
         forget_all()
         self.requests.clear()
 
+    def _client_for(self, bucket: str) -> Any:
+        return self._client(region_of(bucket) or "us-east-1")
+
+    def _client(self, region: str) -> Any:
+        if region not in self._clients:
+            self._clients[region] = self.client(region)
+        return self._clients[region]
+
 
 class _Layer:
     """The WSGI layer: refuse what S3 would refuse, else hand on to moto."""
 
-    def __init__(self, s3: EmbeddedS3, moto: Any) -> None:
+    def __init__(self, s3: EmbeddedS3) -> None:
         self.s3 = s3
-        self.moto = moto
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         asked = _read(environ)
@@ -154,7 +163,7 @@ class _Layer:
             self._log(asked, "200 OK")
             if action in self.s3.denied.get(self.s3.access_key, ()):
                 return _refuse_queue(environ, start_response)
-            asks_queue: Iterable[bytes] = self.moto(environ, start_response)
+            asks_queue: Iterable[bytes] = _moto("sqs")(environ, start_response)
             return asks_queue
         refusal = refusal_of(asked, self.s3.keys, self.s3.denied)
         if refusal is not None:
@@ -168,7 +177,7 @@ class _Layer:
             kept = [one for one in headers if one[0].lower() not in more]
             return start_response(status, [*kept, *more.items()], exc_info)
 
-        result: Iterable[bytes] = self.moto(environ, with_more)
+        result: Iterable[bytes] = _moto("s3")(environ, with_more)
         return result
 
     def _refuse(
@@ -186,6 +195,15 @@ class _Layer:
 
     def _log(self, asked: Asked, status: str) -> None:
         self.s3.requests.append((asked.method, asked.raw_path, asked.raw_query, int(status.split()[0])))
+
+
+@cache
+def _moto(service: Literal["s3", "sqs"]) -> Any:
+    """moto's application for a service. Its own dispatcher, which knows two hundred, looks through their folders for each
+    request: half of what an answer took."""
+    from moto.moto_server.werkzeug_app import create_backend_app
+
+    return create_backend_app(service)
 
 
 def _refuse_queue(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

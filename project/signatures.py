@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 
@@ -72,11 +73,17 @@ def signature_is_right(
     scope = f"{signed.date}/{signed.region}/s3/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = "\n".join(("AWS4-HMAC-SHA256", signed.timestamp, scope, digest))
-    key = f"AWS4{secret_key}".encode()
-    for part in (signed.date, signed.region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
+    key = _signing_key(secret_key, signed.date, signed.region)
     right = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     return hmac.compare_digest(right.encode(), signed.signature.encode())
+
+
+@lru_cache(maxsize=100)
+def _signing_key(secret_key: str, date: str, region: str) -> bytes:
+    key = f"AWS4{secret_key}".encode()
+    for part in (date, region, "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
 
 
 def _scope(credential: str) -> tuple[str, str, str]:
