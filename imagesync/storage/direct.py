@@ -189,11 +189,9 @@ def _is_plain_head(answer: Direct) -> bool:
 
 
 def _is_plain_path(key: str) -> bool:
-    """Without what a URL's path may be rewritten for on its way."""
-    around = f"/{key}/"
-    return not any(odd in around for odd in ("//", "/./", "/../")) or (
-        key.endswith("/") and _is_plain_path(key[:-1])
-    )
+    """Without what a URL's path may be rewritten for on its way; a single slash at its end is kept everywhere."""
+    around = f"/{key.removesuffix('/')}/"
+    return not any(odd in around for odd in ("//", "/./", "/../"))
 
 
 def _has_checksum(headers: Mapping[str, str]) -> bool:

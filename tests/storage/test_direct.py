@@ -87,6 +87,7 @@ PLAIN = settings(max_examples=200, deadline=None, suppress_health_check=[HealthC
 @example(key="x" * 1024)
 @example(key="€" * 341)
 @example(key="a b+c%d\x00/~/ä")
+@example(key="a//")
 def test_object__is_asked_for_as_botocore_would(
     how: str, key: str, lab: Recorder, both: tuple[S3Store, S3Store]
 ) -> None:
