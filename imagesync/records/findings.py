@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import router
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from imagesync.core.rails import MANY_OF_A_FIELD
 from imagesync.core.ranges import prefix_end
@@ -112,14 +112,34 @@ def of_records(keys: Iterable[RecordKey]) -> Q:
 
 
 def gone_fields(source: Source) -> dict[str, int]:
-    """Fields whose records, MANY_OF_A_FIELD or more, are all known to be missing from their store; and how many they are."""
+    """Fields whose records, MANY_OF_A_FIELD or more, are all known to be missing from their store; and how many they are.
+
+    Records are counted only of fields with so many findings, and no further than there are findings.
+    """
+    fingerprint = source.store.identity.fingerprint
+    numbers = _missing_by_field(source, fingerprint)
     found: dict[str, int] = {}
     for target in source.targets:
+        findings = numbers.get((target.content_type.pk, target.field.name), 0)
+        if findings < MANY_OF_A_FIELD:
+            continue
         rows = named_rows(target, source.store, Scope()).order_by()
-        missing = of_missing(rows, source.store.identity.fingerprint, [target]).count()
-        if missing >= MANY_OF_A_FIELD and rows[: missing + 1].count() == missing:
-            found[target.label] = missing
+        records = rows[: findings + 1].count()
+        if (
+            MANY_OF_A_FIELD <= records <= findings
+            and records == of_missing(rows, fingerprint, [target]).count()
+        ):
+            found[target.label] = records
     return found
+
+
+def _missing_by_field(source: Source, fingerprint: str) -> dict[tuple[int, str], int]:
+    """Open findings of what is missing, by content type and field; those of removed records too."""
+    missing = Finding.objects.open().filter(
+        of_fields(source.targets), fingerprint=fingerprint, verdict=Verdict.MISSING.value
+    )
+    fields = missing.order_by().values_list("content_type", "field")
+    return {(content_type, field): number for content_type, field, number in fields.annotate(Count("pk"))}
 
 
 def of_missing(rows: QuerySet[Any], fingerprint: str, targets: Iterable[Target]) -> QuerySet[Any]:

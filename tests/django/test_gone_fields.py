@@ -65,6 +65,14 @@ def test_purge__of_the_other_fields_goes_on(memory_source: MakeSource) -> None:
     assert gone_fields(source) == {PHOTO: MANY_OF_A_FIELD}
 
 
+def test_gone_fields__do_not_count_what_was_removed_since(memory_source: MakeSource) -> None:
+    planned(memory_source, photos=MANY_OF_A_FIELD + 3)
+    Product.objects.filter(photo__in=[f"photos/{number}.jpg" for number in range(3)]).delete()
+    _store, source = memory_source()
+
+    assert gone_fields(source) == {PHOTO: MANY_OF_A_FIELD}
+
+
 def test_purge__with_the_buckets_name_typed_takes_them(memory_source: MakeSource) -> None:
     planned(memory_source, photos=MANY_OF_A_FIELD)
     _store, source = memory_source()
