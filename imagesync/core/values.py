@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST = timedelta(days=36_525)
+"""So long ago is a date still; ``now - timedelta.max`` is none."""
 
 
 def parse_names(value: Any, of: type) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def parse_names(value: Any, of: type) -> dict[str, Any]:
 
 
 def parse_duration(value: str | timedelta) -> timedelta:
-    """``"90s"``, ``"30m"``, ``"24h"``, ``"7d"``, ``"2w"`` or a timedelta. Raises ValueError."""
+    """``"90s"``, ``"30m"``, ``"24h"``, ``"7d"``, ``"2w"`` or a timedelta, up to a hundred years. Raises ValueError."""
     if isinstance(value, timedelta):
         duration = value
     else:
@@ -31,9 +33,14 @@ def parse_duration(value: str | timedelta) -> timedelta:
             raise ValueError(
                 f'{value!r} is not a duration: write a number and a unit, such as "90s", "30m", "24h" or "7d"'
             )
-        duration = timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+        try:
+            duration = timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+        except OverflowError:
+            duration = timedelta.max
     if duration < timedelta(0):
         raise ValueError(f"{value!r} is not a duration: it is negative")
+    if duration > LONGEST:
+        raise ValueError(f"{value!r} is not a duration: it is longer than a hundred years")
     return duration
 
 

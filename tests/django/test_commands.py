@@ -276,6 +276,8 @@ def test_check__resume_takes_what_is_about_this_run(half: EmbeddedS3) -> None:
         (["--max-ratio", "2"], 2, "not a ratio"),
         (["--max-ratio", "nan"], 2, "not a ratio"),
         (["--grace", "banana"], 2, "not a duration"),
+        (["--grace", "999999999w"], 2, "longer than a hundred years"),
+        (["--grace", "40000d"], 2, "longer than a hundred years"),
         (["--max-delete", "-1"], 2, "--max-delete"),
         (["--audit", "99"], 1, "no audit 99"),
     ],
