@@ -14,6 +14,10 @@ from django.db import connection
 from project.embedded_s3 import EmbeddedS3
 
 ROOT = Path(__file__).resolve().parent.parent
+_UNDER_WAY = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'
+"""
 
 
 def database_url() -> str:
@@ -54,6 +58,21 @@ def start(s3: EmbeddedS3, bucket: str, *arguments: str, **more: str) -> subproce
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """``kill -9``. What it had sent is done when this returns: the database may be committing it while nobody waits for it."""
+    process.kill()
+    process.communicate()
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        for _ in range(1_000):
+            cursor.execute(_UNDER_WAY)
+            if cursor.fetchone() == (0,):
+                return
+            time.sleep(0.01)
+    raise AssertionError("the database still works for a process that is gone")
 
 
 def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: int) -> None:

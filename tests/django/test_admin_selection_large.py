@@ -18,7 +18,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.admin_pages import LIST, act_on_all, confirm
 from tests.django.helpers import make_images, run, verdicts
-from tests.processes import start
+from tests.processes import kill, start
 from tests.testapp.models import ProductImage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("two_at_once")]
@@ -138,8 +138,7 @@ def test_large__killed_while_it_is_written_down_goes_on_where_it_was(
         process = start(half, BUCKET, "imagesync_job", str(job.pk), **small_batches)
         while JobRecord.objects.count() == there:
             assert process.poll() is None, process.communicate()
-        process.kill()
-        process.communicate()
+        kill(process)
         job.refresh_from_db()
         before, there = there, JobRecord.objects.count()
         assert job.selection["written"] == job.selection["seen"] == there

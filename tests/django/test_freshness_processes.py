@@ -16,7 +16,7 @@ from imagesync.records.slices import stored_slices
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import audited, make_images, run
-from tests.processes import start, wait_for_requests
+from tests.processes import kill, start, wait_for_requests
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,8 +55,7 @@ def test_stale__killed_in_a_slice_is_resumed_and_finds_what_an_audit_finds(begun
     before = Audit.objects.count()
     process = start(begun, BUCKET, "check_s3_images", "--stale", **FRESH)
     wait_for_requests(begun, process, 60)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill(process)
     killed = Audit.objects.latest()
     assert process.returncode == -signal.SIGKILL
     assert (Audit.objects.count(), killed.state, killed.full_scope) == (before + 1, "running", False)

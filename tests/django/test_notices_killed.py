@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images
 from tests.hook import Hook
-from tests.processes import start
+from tests.processes import kill, start
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,8 +76,7 @@ def test_killed_while_sending__only_that_one_is_repeated_with_its_id(
     hook.held.clear()
     process = teller()
     assert hook.arrived.acquire(timeout=60)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill(process)
     hook.held.set()
     assert Counter(Notice.objects.values_list("channel", "state")) == {
         ("webhook", "running"): 1,

@@ -18,7 +18,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.helpers import make_images
 from tests.django.test_killed import let_leases_run_out
-from tests.processes import start, wait_for, wait_for_requests
+from tests.processes import kill, start, wait_for, wait_for_requests
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,18 +83,17 @@ def test_audit__killed_at_random_moments_ends_like_an_undisturbed_one(
     where: Counter[str] = Counter()
     settings = {"DJANGO_SETTINGS_MODULE": "tests.settings_of_small_batches"}
 
-    for kill in range(KILLS):
+    for nth in range(KILLS):
         let_leases_run_out()
         process = start(s3, BUCKET, "check_s3_images", "--resume", str(audit.pk), **settings)
-        if kill < KILLS - AT_THE_END:
+        if nth < KILLS - AT_THE_END:
             wait_for(process, "comparing")
             # counted in requests, not in seconds: a slow machine is killed at the same places
             wait_for_requests(s3, process, dice.randrange(100))
         else:
             wait_for(process, "checking the store once more")
             time.sleep(dice.uniform(0, 0.1))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        kill(process)
 
         done = AuditRange.objects.filter(audit=audit, state="done").count()
         begun = AuditRange.objects.filter(audit=audit).exclude(cursor=None).count()

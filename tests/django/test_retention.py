@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +40,7 @@ from imagesync.retention import execute_prune, plan_prune
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, MakeSource
 from tests.django.helpers import audited, make_images, plan, run
-from tests.processes import start
+from tests.processes import kill, start
 
 YEARS = timedelta(days=800)
 MONTHS = timedelta(days=100)
@@ -423,8 +422,7 @@ def test_prune__killed_half_way_is_taken_up_again(s3: EmbeddedS3) -> None:
     process = start(s3, BUCKET, "imagesync_prune", "--no-input")
     while closed.count() == total:
         assert process.poll() is None, process.communicate()[1]
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill(process)
 
     left = closed.count()
     print(f"killed with {left} of {total} findings left")

@@ -26,7 +26,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.beside import somebody_waits_for_a_row
 from tests.django.helpers import make_images, run, verdicts
-from tests.processes import start, wait_for
+from tests.processes import kill, start, wait_for
 from tests.queues import RealQueue, event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,9 +65,7 @@ def watching(s3: EmbeddedS3, queue: RealQueue) -> Iterator[Started]:
 
     yield start_watching
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        kill(process)
 
 
 @contextmanager
@@ -142,8 +140,7 @@ def test_watch__killed_in_the_middle_of_a_batch_is_handed_it_again(
     with held_back(held) as asked:
         process = watching(hidden="1s")
         wait_until(asked, process)
-        process.kill()
-        process.communicate()
+        kill(process)
         assert (verdicts()["a.jpg"], queue.messages()) == (left, 1)
     if held != "a.jpg":
         queue.send(event("a.jpg"))  # the held request arrives all the same, as one on its way to S3 would
