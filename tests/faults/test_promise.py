@@ -38,7 +38,7 @@ from tests.faults.world import GONE, LOCATION, PRESENT, PROBE, Fault, OnTheWire,
 KEYS = (*PRESENT, *GONE)
 AUDIT, PURGE = (1, 2), (3, 4, 5)
 SHAPES = ["list", "head"]
-RECORDED_EXAMPLES, WIRE_EXAMPLES = 300, 50
+RECORDED_EXAMPLES, WIRE_EXAMPLES = 200, 50
 
 pytestmark = pytest.mark.django_db
 
