@@ -108,5 +108,4 @@ def _clear(target: Target, names: dict[Any, str], findings: QuerySet[Finding]) -
 
 
 def _missing(source: Source) -> QuerySet[Finding]:
-    fingerprint = source.store.identity.fingerprint
-    return Finding.objects.open().filter(fingerprint=fingerprint, verdict=Verdict.MISSING.value)
+    return Finding.objects.missing_from(source.store.identity.fingerprint)

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from imagesync.core.verdicts import Verdict
 from imagesync.models.images import VERDICT_CHOICES
 from imagesync.models.labels import AboutRecord
 from imagesync.models.leases import Leased
@@ -179,6 +180,10 @@ class FindingQuerySet(models.QuerySet["Finding"]):
     def open(self) -> FindingQuerySet:
         """What still needs attention, as far as audits have settled it."""
         return self.filter(closed_at=None, settled=True)
+
+    def missing_from(self, fingerprint: str) -> FindingQuerySet:
+        """Open ones of what is missing from a store."""
+        return self.open().filter(fingerprint=fingerprint, verdict=Verdict.MISSING.value)
 
 
 class Finding(AboutRecord, models.Model):

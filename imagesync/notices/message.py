@@ -134,7 +134,7 @@ def _audit_about(store: AuditedStore, news: Sequence[News]) -> Audit:
 def _places_of_newest(audit: Audit, rises: Sequence[News]) -> dict[str, Any]:
     """Where what is new lies, when no audit of everything has counted it."""
     number = sum(one.rises.get(Verdict.MISSING, 0) for one in rises)
-    found = Finding.objects.open().filter(fingerprint=audit.fingerprint, verdict=Verdict.MISSING.value)
+    found = Finding.objects.missing_from(audit.fingerprint)
     keys = list(found.order_by("-pk").values_list("key", flat=True)[: min(number, SAMPLE)])
     return {"folders": worst_prefixes(keys, begin=len(audit.prefix)), "sampled": len(keys)} if keys else {}
 

@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from imagesync.core.rails import MANY_OF_A_FIELD
 from imagesync.core.ranges import prefix_end
-from imagesync.core.verdicts import NOT_KNOWN, Verdict
+from imagesync.core.verdicts import NOT_KNOWN
 from imagesync.models import Audit, Finding
 from imagesync.records.scope import Scope
 from imagesync.records.selected import pk_as_text, selected_findings
@@ -135,18 +135,14 @@ def gone_fields(source: Source) -> dict[str, int]:
 
 def _missing_by_field(source: Source, fingerprint: str) -> dict[tuple[int, str], int]:
     """Open findings of what is missing, by content type and field; those of removed records too."""
-    missing = Finding.objects.open().filter(
-        of_fields(source.targets), fingerprint=fingerprint, verdict=Verdict.MISSING.value
-    )
+    missing = Finding.objects.missing_from(fingerprint).filter(of_fields(source.targets))
     fields = missing.order_by().values_list("content_type", "field")
     return {(content_type, field): number for content_type, field, number in fields.annotate(Count("pk"))}
 
 
 def of_missing(rows: QuerySet[Any], fingerprint: str, targets: Iterable[Target]) -> QuerySet[Any]:
     """The rows of which some file is known to be missing from a store."""
-    found = Finding.objects.open().filter(
-        of_fields(targets), fingerprint=fingerprint, verdict=Verdict.MISSING.value
-    )
+    found = Finding.objects.missing_from(fingerprint).filter(of_fields(targets))
     if rows.db != router.db_for_read(Finding):
         pks = found.values_list("object_pk", flat=True).distinct()
         return rows.filter(pk__in=[rows.model._meta.pk.to_python(pk) for pk in pks.iterator()])
