@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -67,12 +68,21 @@ def kill(process: subprocess.Popen[str]) -> None:
     if connection.vendor != "postgresql":
         return
     with connection.cursor() as cursor:
-        for _ in range(1_000):
+
+        def is_done() -> bool:
             cursor.execute(_UNDER_WAY)
-            if cursor.fetchone() == (0,):
-                return
-            time.sleep(0.01)
-    raise AssertionError("the database still works for a process that is gone")
+            return bool(cursor.fetchone() == (0,))
+
+        until(is_done)
+
+
+def until(true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
+    """Waits for what must come; a process that ends first, or a minute, is the end of waiting."""
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        assert process is None or process.poll() is None, process.communicate() if process else ""
+        time.sleep(0.02)
 
 
 def wait_for_requests(s3: EmbeddedS3, process: subprocess.Popen[str], number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Source
 from imagesync.watching import Watch
 from imagesync.watching.store import WatchedStore
+from tests.processes import until
 from tests.queues import MemoryQueue, event
 
 
@@ -51,13 +51,6 @@ class Beside(threading.Thread):
         if self._error is not None:
             raise self._error
         return self._outcome
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def somebody_waits_for_a_row() -> bool:

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -26,7 +25,7 @@ from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET
 from tests.django.beside import somebody_waits_for_a_row
 from tests.django.helpers import make_images, run, verdicts
-from tests.processes import kill, start, wait_for
+from tests.processes import kill, start, until, wait_for
 from tests.queues import RealQueue, event
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,27 +88,18 @@ def held_back(what: str) -> Iterator[Callable[[], bool]]:
         free.set()
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[str] | None = None) -> None:
-    """Waits for what must come; a process that ends first, or a minute, is the end of waiting."""
-    until = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < until, "it never came"
-        assert process is None or process.poll() is None, process.communicate() if process else ""
-        time.sleep(0.02)
-
-
 def test_watch__follows_what_happens_in_the_bucket_until_it_is_told_to_stop(
     s3: EmbeddedS3, queue: RealQueue, watching: Started
 ) -> None:
     process = watching()
 
     s3.delete(BUCKET, "a.jpg")
-    wait_until(lambda: verdicts()["a.jpg"] == "missing", process)
+    until(lambda: verdicts()["a.jpg"] == "missing", process)
     s3.put(BUCKET, "a.jpg")
-    wait_until(lambda: verdicts()["a.jpg"] == "present", process)
+    until(lambda: verdicts()["a.jpg"] == "present", process)
     queue.send("what is this?")
-    wait_until(SetAsideMessage.objects.exists, process)
-    wait_until(lambda: queue.messages() == 0, process)
+    until(SetAsideMessage.objects.exists, process)
+    until(lambda: queue.messages() == 0, process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
 
@@ -139,14 +129,14 @@ def test_watch__killed_in_the_middle_of_a_batch_is_handed_it_again(
     audits = Audit.objects.count()
     with held_back(held) as asked:
         process = watching(hidden="1s")
-        wait_until(asked, process)
+        until(asked, process)
         kill(process)
         assert (verdicts()["a.jpg"], queue.messages()) == (left, 1)
     if held != "a.jpg":
         queue.send(event("a.jpg"))  # the held request arrives all the same, as one on its way to S3 would
 
     second = watching(hidden="1s")
-    wait_until(lambda: queue.messages() == 0, second)
+    until(lambda: queue.messages() == 0, second)
 
     assert verdicts()["a.jpg"] == "missing"
     assert Audit.objects.count() == audits + 1
@@ -200,7 +190,7 @@ def test_watch__database_connections_cut_in_the_middle_of_a_batch(
     s3.delete(BUCKET, "a.jpg")
     with held_back("a.jpg") as asked:
         process = watching(hidden="1s")
-        wait_until(asked, process)
+        until(asked, process)
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -208,8 +198,8 @@ def test_watch__database_connections_cut_in_the_middle_of_a_batch(
             )
     wait_for(process, "Trying again")
 
-    wait_until(lambda: verdicts()["a.jpg"] == "missing", process)
-    wait_until(lambda: queue.messages() == 0, process)
+    until(lambda: verdicts()["a.jpg"] == "missing", process)
+    until(lambda: queue.messages() == 0, process)
     assert Finding.objects.open().count() == 1
 
 
@@ -271,7 +261,7 @@ def test_watch__keeps_a_purge_waiting_until_what_it_saw_of_the_records_is_writte
         news = news_among(*given)
         if not purges:
             purges.append(start(s3, BUCKET, "purge_orphans", "--no-input", "--max-ratio", "1"))
-            wait_until(lambda: purges[0].poll() is not None or somebody_waits_for_a_row())
+            until(lambda: purges[0].poll() is not None or somebody_waits_for_a_row())
         return news
 
     monkeypatch.setattr(looks, "news_among", in_between)
