@@ -125,7 +125,7 @@ class EmbeddedS3:
 
     def create_bucket(self, name: str, region: str = "us-east-1") -> None:
         where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        self._client(region).create_bucket(Bucket=name, **where)
+        self._own_client(region).create_bucket(Bucket=name, **where)
 
     def put(self, bucket: str, key: str, body: bytes = b"x", content_type: str = "image/jpeg") -> None:
         self._client_for(bucket).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
@@ -142,9 +142,9 @@ class EmbeddedS3:
         self.requests.clear()
 
     def _client_for(self, bucket: str) -> Any:
-        return self._client(region_of(bucket) or "us-east-1")
+        return self._own_client(region_of(bucket) or "us-east-1")
 
-    def _client(self, region: str) -> Any:
+    def _own_client(self, region: str) -> Any:
         if region not in self._clients:
             self._clients[region] = self.client(region)
         return self._clients[region]

@@ -2,8 +2,8 @@
 
 Each client of its own session parses 2 MB of JSON, which alone was a third of the suite, looks through four hundred folders
 for the services that there are, looks at the names and signatures of some three hundred handlers, and makes some
-thousand rules of endpoints. One session's clients share all of it too.
-Nothing here answers otherwise than botocore itself does.
+thousand rules of endpoints. One session's clients share all of it too. Nothing here answers otherwise than botocore
+itself does.
 """
 
 from __future__ import annotations
