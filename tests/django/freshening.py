@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from imagesync.models import Audit
 from imagesync.records import Source
 from imagesync.storage.memory import MemoryStore
 from tests.conftest import MakeSource
-from tests.django.helpers import make_images
+from tests.django.helpers import make_images, only
 
 WEEK = timedelta(days=7)
 RECORDS = 300
@@ -24,8 +23,8 @@ FIELDS = ("imagesync.Image.file", "testapp.Document.document")
 
 def world(memory_source: MakeSource, records: int = RECORDS, **options: Any) -> tuple[MemoryStore, Source]:
     """``records`` images and objects, of which every thirtieth object is gone."""
-    store, source = memory_source(**options)
-    source = replace(source, targets=tuple(one for one in source.targets if one.label in FIELDS))
+    store, every_field = memory_source(**options)
+    source = only(every_field, *FIELDS)
     names = [f"{number % 7}/{number:05}.jpg" for number in range(records)]
     make_images(*names)
     for number, name in enumerate(names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,6 +48,11 @@ def the_incident(s3: EmbeddedS3) -> EmbeddedS3:
     for number in range(0, 12, 2):
         s3.put(BUCKET, f"images/{number:02}.jpg")
     return s3
+
+
+def only(source: Source, *labels: str) -> Source:
+    """As if the settings named these fields in the store, and no others."""
+    return replace(source, targets=tuple(one for one in source.targets if one.label in labels))
 
 
 def audited(source: Source, scope: Scope | None = None, **options: Any) -> Audit:

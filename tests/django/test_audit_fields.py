@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,17 +22,12 @@ from imagesync.storage.memory import MemoryStore
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import MakeSource
 from tests.django.freshening import WEEK, pass_time, world
-from tests.django.helpers import LONG_AGO, audited, make_images, plan, run
+from tests.django.helpers import LONG_AGO, audited, make_images, only, plan, run
 from tests.testapp.models import Product
 
 pytestmark = pytest.mark.django_db
 
 IMAGES, PHOTOS = "imagesync.Image.file", "testapp.Product.photo"
-
-
-def only(source: Source, *labels: str) -> Source:
-    """As the settings named the fields of the store at another time."""
-    return replace(source, targets=tuple(one for one in source.targets if one.label in labels))
 
 
 @pytest.fixture

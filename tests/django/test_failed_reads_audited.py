@@ -14,12 +14,12 @@ from django.utils import timezone
 from imagesync.audit import audit_document, carry_out, failed_reads, finding_rows, open_audit
 from imagesync.core.verdicts import Evidence
 from imagesync.models import Audit, FailedRead, Image
-from imagesync.records import Scope, Source, find_sources, report_failed_read
+from imagesync.records import Scope, find_sources, report_failed_read
 from imagesync.records.named import owner_of
 from imagesync.reports import write_audits
 from project.embedded_s3 import EmbeddedS3
 from tests.conftest import BUCKET, MakeSource
-from tests.django.helpers import audited, client_error, make_images, run, verdicts
+from tests.django.helpers import audited, client_error, make_images, only, run, verdicts
 from tests.testapp.models import Document, Product
 
 # a report is written after the transaction under way, so these tests must not be one
@@ -177,8 +177,7 @@ def test_audit__of_a_part_looks_at_and_ends_the_reports_of_that_part(
     if scope.prefix:
         judged = judged | {"b/3.jpg"}
     if scope.fields:
-        targets = tuple(target for target in source.targets if target.label in scope.fields)
-        source = Source(store=store, targets=targets)
+        source = only(source, *scope.fields)
 
     audit = audited(source, scope)
 

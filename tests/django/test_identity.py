@@ -15,7 +15,7 @@ from imagesync.purge.plan import limits_from_settings, make_plan
 from imagesync.records import Scope, Source
 from imagesync.storage.memory import MemoryStore
 from tests.conftest import MakeSource
-from tests.django.helpers import LONG_AGO, audited, make_images, verdicts
+from tests.django.helpers import LONG_AGO, audited, make_images, only, verdicts
 from tests.testapp.models import Document, Product
 
 pytestmark = pytest.mark.django_db
@@ -34,11 +34,6 @@ def moved(memory_source: MakeSource) -> tuple[Audit, MemoryStore, Source]:
 
 
 IMAGES, PHOTOS = "imagesync.Image.file", "testapp.Product.photo"
-
-
-def of_fields(source: Source, *labels: str) -> Source:
-    """A store that the settings have these fields in."""
-    return replace(source, targets=tuple(one for one in source.targets if one.label in labels))
 
 
 def ids(audit: Audit) -> list[str]:
@@ -202,9 +197,9 @@ def test_audit__says_that_a_field_was_in_another_store_also_where_its_own_store_
     first, photos = memory_source(bucket="first", alias="first")
     second, images = memory_source(bucket="second", alias="second")
     photos, images, together = (
-        of_fields(photos, PHOTOS),
-        of_fields(images, IMAGES),
-        of_fields(images, IMAGES, PHOTOS),
+        only(photos, PHOTOS),
+        only(images, IMAGES),
+        only(images, IMAGES, PHOTOS),
     )
     make_images("a.jpg")
     second.put("a.jpg")
@@ -232,9 +227,9 @@ def test_audit__of_a_field_that_moved_to_an_empty_bucket_of_another_alias_is_a_c
     for name in ("p.jpg", "q.jpg"):
         Product.objects.create(name=name, photo=name, created_at=LONG_AGO)
         first.put(name)
-    audited(of_fields(before, PHOTOS))
+    audited(only(before, PHOTOS))
 
-    assert ids(audited(of_fields(after, PHOTOS))) == ["store_changed", "collapse"]
+    assert ids(audited(only(after, PHOTOS))) == ["store_changed", "collapse"]
 
 
 def test_audit__compares_with_the_storages_last_audit_where_no_audit_is_known_to_cover_its_fields(
